@@ -1,0 +1,60 @@
+/* One HTTP request into one HTTP response and a list of records: the contract, once, for both front doors.
+ *
+ * Pure: no threads, sockets, files or clock. A front door goes through three steps:
+ *     if (cs_collect_begin(&collect, &request, settings, pool))      the head is good, the body is wanted
+ *         cs_collect_body(&collect, parser, body, length);           or cs_collect_too_large()
+ *     if (collect.records->nelts)
+ *         cs_collect_end(&collect, what became of appending collect.records to the queue);
+ *     … send collect.status, .headers and .body
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CS_COLLECT_H
+#define CS_COLLECT_H
+
+#include <apr_errno.h>
+
+#include "collect/enrich.h"
+#include "common/settings.h"
+
+/* What a front door knows of a request. Everything is the front door's, and must live as long as the pool
+ * that is given to cs_collect_begin(). */
+typedef struct cs_request_t {
+    const char *method;         /* as sent: a HEAD is no GET here */
+    const char *query;          /* after the '?', or NULL */
+    const char *remote_address; /* of the client as httpd sees it */
+    /* The value of a request header, or NULL. Several of one name come joined with ", ". */
+    const char *(*header)(void *from, const char *name);
+    void *from;
+} cs_request_t;
+
+typedef struct cs_collect_t {
+    int status;                   /* of the response */
+    apr_table_t *headers;         /* of the response, Content-Type included */
+    const char *body;             /* of the response; NULL: it has none */
+    apr_array_header_t *records;  /* cs_span_t: to be queued together, all or none */
+    int refused[CS_REASON_COUNT]; /* how many events (or, unread, requests) for which reason */
+
+    /* Private to collect.c. */
+    const cs_location_t *settings;
+    apr_pool_t *pool;
+    cs_request_t request;
+    cs_span_t additions;
+    apr_array_header_t *rejections; /* cs_rejection_t */
+} cs_collect_t;
+
+/* Looks at all but the body. Returns 1 when the body is wanted; otherwise the response is ready.
+ * `settings` have their defaults. */
+int cs_collect_begin(cs_collect_t *collect, const cs_request_t *request, const cs_location_t *settings,
+                     apr_pool_t *pool);
+
+/* Reads the whole body; afterwards there are records, or the response is ready. `body` must live until the
+ * records are in the queue. */
+void cs_collect_body(cs_collect_t *collect, cs_parser_t *parser, const char *body, apr_size_t length);
+
+/* Instead of cs_collect_body(): the body is longer than ClickstreamMaxBody. */
+void cs_collect_too_large(cs_collect_t *collect);
+
+/* What became of the records: APR_SUCCESS, APR_ENOSPC (the queue is full), APR_EINVAL (more than the whole
+ * queue could hold), or any other error. Nothing of what was refused here may be in the queue. */
+void cs_collect_end(cs_collect_t *collect, apr_status_t appended);
+
+#endif

@@ -1,0 +1,373 @@
+/* A body's events: found, checked against the contract, and laid open for writing.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "collect/event.h"
+
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Deeper than any ClickstreamMaxDepth plus the array around the events. */
+#define PARSER_DEPTH 70
+
+#define REASON_NAME(NAME, name) #name,
+const char *cs_reason_name(cs_reason_t reason)
+{
+    static const char *const names[] = {CS_REASONS(REASON_NAME)};
+
+    return names[reason];
+}
+
+/* What one call of cs_events_read works on. */
+typedef struct reading_t {
+    struct json_tokener *tokener;
+    const char *body; /* where positions count from */
+    const cs_event_rules_t *rules;
+    const cs_event_sink_t *sink;
+    apr_pool_t *pool;
+    apr_array_header_t *members; /* cs_member_t, of the event at hand */
+    int index;                   /* of the event at hand */
+} reading_t;
+
+cs_parser_t *cs_parser_create(void)
+{
+    struct json_tokener *tokener = json_tokener_new_ex(PARSER_DEPTH);
+
+    if (tokener)
+        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+    return (cs_parser_t *)tokener;
+}
+
+void cs_parser_free(void *parser)
+{
+    json_tokener_free(parser);
+}
+
+/* --- timestamps: RFC 3339, section 5.6 --- */
+
+static int two_digits(const char *at, int least, int most)
+{
+    int number;
+
+    if (at[0] < '0' || at[0] > '9' || at[1] < '0' || at[1] > '9')
+        return -1;
+    number = (at[0] - '0') * 10 + at[1] - '0';
+    return number >= least && number <= most ? number : -1;
+}
+
+static int days_in(int year, int month)
+{
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    int leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+
+    return days[month - 1] + (month == 2 && leap);
+}
+
+int cs_is_timestamp(const char *text, apr_size_t length)
+{
+    const char *end = text + length, *p = text + 19;
+    int century, year, month;
+
+    if (length < sizeof("2022-02-22T18:37:28Z") - 1)
+        return 0;
+    century = two_digits(text, 0, 99);
+    year = two_digits(text + 2, 0, 99);
+    month = two_digits(text + 5, 1, 12);
+    if (century < 0 || year < 0 || month < 0 || two_digits(text + 8, 1, days_in(century * 100 + year, month)) < 0)
+        return 0;
+    if (two_digits(text + 11, 0, 23) < 0 || two_digits(text + 14, 0, 59) < 0 || two_digits(text + 17, 0, 60) < 0)
+        return 0;
+    if (text[4] != '-' || text[7] != '-' || (text[10] | 32) != 't' || text[13] != ':' || text[16] != ':')
+        return 0;
+    if (*p == '.') {
+        const char *fraction = ++p;
+        while (p < end && *p >= '0' && *p <= '9')
+            p++;
+        if (p == fraction)
+            return 0;
+    }
+    if (end - p == 1)
+        return (*p | 32) == 'z';
+    return end - p == 6 && (*p == '+' || *p == '-') && two_digits(p + 1, 0, 23) >= 0 && p[3] == ':' &&
+           two_digits(p + 4, 0, 59) >= 0;
+}
+
+/* --- one event --- */
+
+static void reject(reading_t *reading, cs_reason_t reason, const char *field)
+{
+    cs_rejection_t rejection = {.index = reading->index, .reason = reason, .field = field};
+
+    reading->sink->reject(reading->sink->to, &rejection);
+}
+
+static void reject_text(reading_t *reading, cs_reason_t reason, const char *culprit)
+{
+    cs_rejection_t rejection = {
+        .index = reading->index, .reason = reason, .position = (apr_size_t)(culprit - reading->body)};
+
+    reading->sink->reject(reading->sink->to, &rejection);
+}
+
+/* The members whose type the contract fixes. */
+static cs_reason_t check_known(const char **field, struct json_object *object)
+{
+    static const char *const strings[] = {"token", "timestamp", "tag"};
+    struct json_object *value;
+
+    for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++) {
+        if (!json_object_object_get_ex(object, strings[i], &value))
+            continue;
+        *field = strings[i];
+        if (!json_object_is_type(value, json_type_string))
+            return CS_REASON_WRONG_TYPE;
+        if (strcmp(strings[i], "timestamp") == 0 &&
+            !cs_is_timestamp(json_object_get_string(value), (apr_size_t)json_object_get_string_len(value)))
+            return CS_REASON_BAD_TIMESTAMP;
+    }
+    return CS_REASON_COUNT;
+}
+
+static cs_reason_t check(const char **field, struct json_object *object, const cs_json_t *json,
+                         const cs_event_rules_t *rules)
+{
+    *field = NULL;
+    if (!json_object_is_type(object, json_type_object))
+        return CS_REASON_NOT_AN_OBJECT;
+    if ((apr_int64_t)json->text.length > rules->max_event)
+        return CS_REASON_TOO_LARGE;
+    if (json->depth > rules->max_depth)
+        return CS_REASON_TOO_DEEP;
+    for (int i = 0; i < rules->require->nelts; i++) {
+        *field = APR_ARRAY_IDX(rules->require, i, const char *);
+        if (!json_object_object_get_ex(object, *field, NULL))
+            return CS_REASON_MISSING_FIELD;
+    }
+    return check_known(field, object);
+}
+
+static cs_span_t span_of(const char *text)
+{
+    return (cs_span_t){text, strlen(text)};
+}
+
+/* Where each name of an object with repeated names has its last value: name -> index into `members`. */
+static struct json_object *last_places(const cs_member_t *members, int count)
+{
+    struct json_object *places = json_object_new_object();
+    struct json_tokener *tokener = json_tokener_new();
+
+    for (int i = 0; i < count; i++) {
+        struct json_object *name =
+            json_tokener_parse_ex(tokener, members[i].raw_name.at, (int)members[i].raw_name.length);
+        json_object_object_add(places, json_object_get_string(name), json_object_new_int(i));
+        json_object_put(name);
+        json_tokener_reset(tokener);
+    }
+    json_tokener_free(tokener);
+    return places;
+}
+
+/* json-c ends a name at U+0000, so such a name would pass for another one. */
+static int has_nul(cs_span_t raw_name)
+{
+    const char *end = raw_name.at + raw_name.length;
+
+    for (const char *p = raw_name.at; (p = memchr(p, '\\', (size_t)(end - p))); p += 2) {
+        if (end - p > 6 && memcmp(p, "\\u0000", 6) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+/* Lays the event open in `reading->members`. Returns the culprit where a name is not acceptable. */
+static const char *find_members(reading_t *reading, const cs_json_t *json)
+{
+    cs_member_t member = {.name = {NULL, 0}};
+    const char *cursor = NULL;
+    cs_json_t value;
+
+    apr_array_clear(reading->members);
+    while (cs_json_next(&member.raw_name, &value, &cursor, json)) {
+        if (has_nul(member.raw_name))
+            return member.raw_name.at;
+        member.value = value.text;
+        APR_ARRAY_PUSH(reading->members, cs_member_t) = member;
+    }
+    return NULL;
+}
+
+static void take(reading_t *reading, struct json_object *object, const cs_json_t *json)
+{
+    cs_member_t *members = (cs_member_t *)reading->members->elts;
+    int count = json_object_object_length(object), at = 0;
+    struct json_object *places = NULL;
+    cs_reason_t reason;
+
+    if (reading->members->nelts == count) { /* the usual case: json-c has them in the same order */
+        json_object_object_foreach(object, name, unused)
+        {
+            (void)unused;
+            members[at++].name = span_of(name);
+        }
+    }
+    else {
+        places = last_places(members, reading->members->nelts);
+        members = apr_pcalloc(reading->pool, (apr_size_t)count * sizeof(*members));
+        json_object_object_foreach(places, name, place)
+        {
+            members[at] = APR_ARRAY_IDX(reading->members, json_object_get_int(place), cs_member_t);
+            members[at++].name = span_of(name);
+        }
+    }
+    reason = reading->sink->take(reading->sink->to, &(cs_event_t){members, count, json->text.length});
+    if (reason != CS_REASON_COUNT)
+        reject(reading, reason, NULL);
+    json_object_put(places);
+}
+
+static void read_event(reading_t *reading, struct json_object *object, const cs_json_t *json)
+{
+    const char *field, *culprit;
+    cs_reason_t reason = check(&field, object, json, reading->rules);
+
+    if (reason != CS_REASON_COUNT)
+        reject(reading, reason, field);
+    else if ((culprit = find_members(reading, json)))
+        reject_text(reading, CS_REASON_MALFORMED_JSON, culprit);
+    else
+        take(reading, object, json);
+    reading->index++;
+}
+
+/* --- a body --- */
+
+/* Parses one value. Returns 1 with `*object` (to be put; NULL is JSON's null) and `*json` within `text`.
+ * Only white space may follow it, unless `trailing` is allowed. Otherwise rejects what is there, and
+ * returns 0. */
+static int parse(struct json_object **object, cs_json_t *json, reading_t *reading, cs_span_t text, int trailing)
+{
+    struct json_tokener *tokener = reading->tokener;
+    const char *culprit = text.at + text.length;
+    enum json_tokener_error error;
+
+    json_tokener_reset(tokener);
+    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8 |
+                                        (trailing ? JSON_TOKENER_ALLOW_TRAILING_CHARS : 0));
+    *object = json_tokener_parse_ex(tokener, text.at, (int)text.length);
+    error = json_tokener_get_error(tokener);
+    if (error == json_tokener_continue) { /* a number or a word might go on: the NUL says that this is all */
+        *object = json_tokener_parse_ex(tokener, "", -1);
+        error = json_tokener_get_error(tokener);
+    }
+    else
+        culprit = text.at + json_tokener_get_parse_end(tokener);
+    if (error != json_tokener_success) {
+        reject_text(reading, error == json_tokener_error_depth ? CS_REASON_TOO_DEEP : CS_REASON_MALFORMED_JSON,
+                    culprit);
+        return 0;
+    }
+    if (!cs_json_measure(json, text.at, text.at + text.length)) {
+        reject_text(reading, CS_REASON_MALFORMED_JSON, json->text.at);
+        json_object_put(*object);
+        return 0;
+    }
+    return 1;
+}
+
+/* The next line that is not blank; 0 when there is none. */
+static int next_line(cs_span_t *line, const char **at, const char *end)
+{
+    while (*at < end) {
+        const char *newline = memchr(*at, '\n', (size_t)(end - *at));
+        const char *stop = newline ? newline : end;
+        *line = (cs_span_t){*at, (apr_size_t)(stop - *at)};
+        *at = newline ? newline + 1 : end;
+        for (apr_size_t i = 0; i < line->length; i++) {
+            if (!strchr(" \t\r", line->at[i]))
+                return 1;
+        }
+    }
+    return 0;
+}
+
+static cs_body_t read_lines(reading_t *reading, cs_span_t body)
+{
+    const char *end = body.at + body.length, *at = body.at;
+    struct json_object *object;
+    apr_int64_t count = 0;
+    cs_json_t json;
+    cs_span_t line;
+
+    while (next_line(&line, &at, end))
+        count++;
+    if (count > reading->rules->max_events)
+        return CS_BODY_TOO_MANY;
+    for (at = body.at; next_line(&line, &at, end);) {
+        if (parse(&object, &json, reading, line, 0)) {
+            read_event(reading, object, &json);
+            json_object_put(object);
+        }
+        else
+            reading->index++;
+    }
+    return CS_BODY_MANY;
+}
+
+static cs_body_t read_array(reading_t *reading, struct json_object *array, const cs_json_t *json)
+{
+    const char *cursor = NULL;
+    cs_json_t element;
+    cs_span_t none;
+
+    if ((apr_int64_t)json_object_array_length(array) > reading->rules->max_events)
+        return CS_BODY_TOO_MANY;
+    while (cs_json_next(&none, &element, &cursor, json))
+        read_event(reading, json_object_array_get_idx(array, (size_t)reading->index), &element);
+    return CS_BODY_MANY;
+}
+
+/* Whether `text`, what follows an object, begins on a line of its own: then the body is lines. */
+static int more_lines(const char *text, const char *end)
+{
+    int newline = 0;
+
+    for (; text < end && strchr(" \t\r\n", *text); text++)
+        newline |= *text == '\n';
+    return newline && text < end;
+}
+
+cs_body_t cs_events_read(cs_parser_t *parser, cs_span_t body, int lines, const cs_event_rules_t *rules,
+                         const cs_event_sink_t *sink, apr_pool_t *pool)
+{
+    reading_t reading = {.tokener = (struct json_tokener *)parser,
+                         .body = body.at,
+                         .rules = rules,
+                         .sink = sink,
+                         .pool = pool,
+                         .members = apr_array_make(pool, 16, sizeof(cs_member_t))};
+    const char *end = body.at + body.length;
+    const char *nul = memchr(body.at, '\0', body.length);
+    struct json_object *root;
+    cs_body_t kind = CS_BODY_ONE;
+    cs_json_t json;
+
+    if (nul) { /* to json-c it would be the end of the text */
+        reject_text(&reading, CS_REASON_MALFORMED_JSON, nul);
+        return CS_BODY_ONE;
+    }
+    if (lines)
+        return read_lines(&reading, body);
+    if (!parse(&root, &json, &reading, body, 1))
+        return CS_BODY_ONE;
+    const char *after = json.text.at + json.text.length;
+    if (json_object_is_type(root, json_type_object) && more_lines(after, end))
+        kind = read_lines(&reading, body);
+    else if (after + strspn(after, " \t\r\n") < end)
+        reject_text(&reading, CS_REASON_MALFORMED_JSON, after + strspn(after, " \t\r\n"));
+    else if (json_object_is_type(root, json_type_array))
+        kind = read_array(&reading, root, &json);
+    else
+        read_event(&reading, root, &json);
+    json_object_put(root);
+    return kind;
+}

@@ -1,0 +1,68 @@
+/* A body's events: found, checked against the contract, and laid open for writing.
+ * Pure, and the only user of json-c in collect/. SPDX-License-Identifier: Apache-2.0 */
+#ifndef CS_EVENT_H
+#define CS_EVENT_H
+
+#include <apr_pools.h>
+#include <apr_tables.h>
+
+#include "collect/json.h"
+#include "collect/reason.h"
+
+/* A json-c tokener, kept because making one costs more than parsing an event. Not for two threads at once. */
+typedef struct cs_parser_t cs_parser_t;
+cs_parser_t *cs_parser_create(void);
+void cs_parser_free(void *parser); /* of the type that a thread key's destructor has */
+
+/* One member of an event: its name as it means and as it was sent, and its value as it was sent. All point
+ * into the body or into the parser; they are gone when the callback returns. */
+typedef struct cs_member_t {
+    cs_span_t name;
+    cs_span_t raw_name;
+    cs_span_t value;
+} cs_member_t;
+
+/* An event that holds what the contract asks. A name that was sent twice is here once: in its first place,
+ * with its last value, as JSON parsers read it. */
+typedef struct cs_event_t {
+    const cs_member_t *members;
+    int count;
+    apr_size_t length; /* of the text as it was sent: nothing written from `members` is longer */
+} cs_event_t;
+
+typedef struct cs_rejection_t {
+    int index; /* of the event in the body, from 0 */
+    cs_reason_t reason;
+    const char *field;   /* the member that is at fault, or NULL */
+    apr_size_t position; /* malformed_json: the byte in the body, from 0 */
+} cs_rejection_t;
+
+/* What an event is checked against; see the directives of the same names. */
+typedef struct cs_event_rules_t {
+    apr_int64_t max_events, max_event, max_depth;
+    const apr_array_header_t *require; /* const char * */
+} cs_event_rules_t;
+
+/* Gets each event of a body, in order: `take` for a good one, `reject` for a bad one. `take` may refuse it
+ * after all by returning a reason; CS_REASON_COUNT means taken. */
+typedef struct cs_event_sink_t {
+    cs_reason_t (*take)(void *to, const cs_event_t *event);
+    void (*reject)(void *to, const cs_rejection_t *rejection);
+    void *to;
+} cs_event_sink_t;
+
+typedef enum {
+    CS_BODY_ONE,      /* one object, or something that is no list: at most one event was in it */
+    CS_BODY_MANY,     /* an array, or lines */
+    CS_BODY_TOO_MANY, /* more than max_events: none of them was handed on */
+} cs_body_t;
+
+/* Reads a body: one JSON object, an array of objects, or one object a line (`lines` says that the sender
+ * told us so; otherwise it is seen from the text). */
+cs_body_t cs_events_read(cs_parser_t *parser, cs_span_t body, int lines, const cs_event_rules_t *rules,
+                         const cs_event_sink_t *sink, apr_pool_t *pool);
+
+/* Whether `text` is an RFC 3339 date-time, as JavaScript's toISOString() writes it. */
+int cs_is_timestamp(const char *text, apr_size_t length);
+
+#endif

@@ -1,0 +1,143 @@
+/* Every directive and every stream option, once.
+ *
+ * The lists below are the single source: from them come the structs, the parser of both front doors,
+ * the unset values, the merge, the defaults, httpd's command table, and the test that holds
+ * httpd-conf/DIRECTIVES.md against the code. To add a directive, add a row and its section there.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CS_SETTINGS_H
+#define CS_SETTINGS_H
+
+#include <apr_pools.h>
+#include <apr_tables.h>
+
+/* The kinds of value, and the C type that holds each. Unset is NULL for pointers and CS_UNSET for numbers. */
+#define CS_UNSET (-1)
+typedef const char *cs_type_TEXT_t;            /* any text */
+typedef const char *cs_type_PATH_t;            /* an absolute path */
+typedef const char *cs_type_NAME_t;            /* a stream's name */
+typedef const char *cs_type_URL_t;             /* https://…, or http:// on loopback */
+typedef apr_int64_t cs_type_SIZE_t;            /* bytes: 512, 64K, 64M, 1G */
+typedef apr_int64_t cs_type_TIME_t;            /* microseconds, as apr_time_t: 200ms, 5s, 1m, 2h, 395d */
+typedef apr_int64_t cs_type_COUNT_t;           /* a whole number */
+typedef apr_int64_t cs_type_CHOICE_t;          /* one of a few words: its place in the row's `choices` */
+typedef apr_array_header_t *cs_type_WORDS_t;   /* const char *, one or more; replaces what was inherited */
+typedef apr_array_header_t *cs_type_ORIGINS_t; /* WORDS, each checked to be an origin */
+typedef apr_array_header_t *cs_type_CLIENTS_t; /* cs_client_t, one a line; replaces what was inherited */
+typedef apr_array_header_t *cs_type_STREAMS_t; /* cs_stream_t *, one a line */
+
+enum { CS_AUTH_NONE, CS_AUTH_BEARER };
+enum { CS_SINK_FIREHOSE, CS_SINK_FILE };
+enum { CS_OFF, CS_ON };
+enum { CS_DELIMITER_NEWLINE, CS_DELIMITER_NONE };
+enum { CS_ACK_QUEUED, CS_ACK_SYNCED };
+
+#define CS_KIB ((apr_int64_t)1024)
+#define CS_MIB (1024 * CS_KIB)
+#define CS_GIB (1024 * CS_MIB)
+
+/* The longest record that Firehose takes, before base64 ("Amazon Data Firehose Quota", and the API
+ * reference of PutRecordBatch: 1,000 KiB). A delimiter of one byte has to fit as well. */
+#define CS_RECORD_MAX (1000 * CS_KIB)
+
+/* X(KIND, field, name, default, least, most, choices, arguments, what it is for)
+ * least and most are in the kind's own unit; `choices` is for CHOICE only. */
+
+/* Server-wide. */
+#define CS_SERVER_SETTINGS(X)                                                                                          \
+    X(PATH, queue_dir, "ClickstreamQueueDir", NULL, 0, 0, NULL, "directory", "Folder of the queue files")              \
+    X(STREAMS, streams, "ClickstreamStream", NULL, 0, 0, NULL, "name firehose|file [option=value] ...",                \
+      "A stream that events are delivered to")
+
+/* Options of ClickstreamStream, `name=value`. Those of one sink only are marked in settings.c. */
+#define CS_STREAM_SETTINGS(X)                                                                                          \
+    X(SIZE, queue, "queue", "64M", CS_MIB, 64 * CS_GIB, NULL, "size", "Capacity of the queue file")                    \
+    X(TIME, linger, "linger", "1s", 0, 3600000000, NULL, "time",                                                       \
+      "How long an event waits for others to fill the batch")                                                          \
+    X(CHOICE, delimiter, "delimiter", "newline", 0, 0, "newline|none", "newline|none", "What ends an event")           \
+    X(CHOICE, ack, "ack", "queued", 0, 0, "queued|synced", "queued|synced",                                            \
+      "What an event has survived when its 200 goes out")                                                              \
+    X(TEXT, region, "region", NULL, 0, 0, NULL, "name", "AWS region of the delivery stream")                           \
+    X(URL, endpoint, "endpoint", NULL, 0, 0, NULL, "url", "Where Firehose's API is")                                   \
+    X(TEXT, profile, "profile", NULL, 0, 0, NULL, "name", "Section of the credentials file")                           \
+    X(PATH, credentials, "credentials", NULL, 0, 0, NULL, "file", "A shared credentials file")                         \
+    X(COUNT, concurrency, "concurrency", "4", 1, 64, NULL, "count", "Requests to Firehose under way at once")          \
+    X(CHOICE, aggregate, "aggregate", "on", 0, 0, "off|on", "on|off", "Whether events share a Firehose record")        \
+    X(TIME, timeout, "timeout", "30s", 1000000, 600000000, NULL, "time", "How long a request to AWS may take")         \
+    X(PATH, ca, "ca", NULL, 0, 0, NULL, "file", "The certificate authorities to trust, as PEM")                        \
+    X(PATH, path, "path", NULL, 0, 0, NULL, "directory", "Folder that the objects are written to")                     \
+    X(SIZE, roll, "roll", "64M", 1, 5 * CS_GIB, NULL, "size", "Size at which an object is finished")                   \
+    X(TIME, interval, "interval", "60s", 10000, 86400000000, NULL, "time", "Age at which an object is finished")
+
+/* Per location, merged as httpd merges. */
+#define CS_LOCATION_SETTINGS(X)                                                                                        \
+    X(NAME, deliver_to, "ClickstreamDeliverTo", NULL, 0, 0, NULL, "name",                                              \
+      "The stream that takes this location's events")                                                                  \
+    X(CLIENTS, clients, "ClickstreamClient", NULL, 0, 0, NULL, "id", "A client that may send")                         \
+    X(CHOICE, auth, "ClickstreamAuth", "bearer", 0, 0, "none|bearer", "none|bearer", "What a request has to show")     \
+    X(ORIGINS, origins, "ClickstreamAllowOrigin", NULL, 0, 0, NULL, "origin ...",                                      \
+      "Origins whose pages may send from a browser")                                                                   \
+    X(SIZE, max_body, "ClickstreamMaxBody", "1M", 1, 64 * CS_MIB, NULL, "size",                                        \
+      "The longest request body that is read")                                                                         \
+    X(COUNT, max_events, "ClickstreamMaxEvents", "500", 1, 100000, NULL, "count", "The most events in one request")    \
+    X(SIZE, max_event, "ClickstreamMaxEvent", "64K", 2, CS_RECORD_MAX, NULL, "size", "The longest event")              \
+    X(COUNT, max_depth, "ClickstreamMaxDepth", "16", 1, 64, NULL, "count",                                             \
+      "How deep objects and arrays may nest in an event")                                                              \
+    X(WORDS, require, "ClickstreamRequire", "token timestamp tag", 0, 0, NULL, "field ...",                            \
+      "Members that an event must have")
+
+#define CS_FIELD(KIND, field, ...) cs_type_##KIND##_t field;
+typedef struct cs_server_t {
+    CS_SERVER_SETTINGS(CS_FIELD)
+} cs_server_t;
+typedef struct cs_stream_t {
+    const char *name;
+    int sink; /* CS_SINK_… */
+    CS_STREAM_SETTINGS(CS_FIELD)
+} cs_stream_t;
+typedef struct cs_location_t {
+    CS_LOCATION_SETTINGS(CS_FIELD)
+} cs_location_t;
+#undef CS_FIELD
+
+typedef struct cs_client_t {
+    const char *id;
+} cs_client_t;
+
+/* One row of the lists above. */
+typedef struct cs_setting_t {
+    const char *name;
+    int kind; /* private to settings.c */
+    apr_size_t offset;
+    const char *fallback; /* the default, as one would write it; NULL: none */
+    apr_int64_t least, most;
+    const char *choices;
+    const char *arguments; /* what is written after the name, for the documentation */
+    const char *about;     /* one line, for the documentation and `httpd -L` */
+} cs_setting_t;
+
+/* Each ends with a row whose name is NULL. */
+extern const cs_setting_t cs_server_settings[];
+extern const cs_setting_t cs_stream_settings[];
+extern const cs_setting_t cs_location_settings[];
+
+/* All values of `settings`, a struct of `table`, become unset. */
+void cs_settings_unset(const cs_setting_t *table, void *settings);
+
+/* Takes one directive's arguments. Returns NULL, or a sentence that says what to write instead.
+ * Copies what it keeps into `pool`, which must live as long as the settings. */
+const char *cs_settings_read(const cs_setting_t *table, void *settings, const char *name, int argc,
+                             const char *const *argv, apr_pool_t *pool);
+
+/* `merged` becomes what `over` sets, and `base` for the rest. All three are structs of `table`. */
+void cs_settings_merge(const cs_setting_t *table, void *merged, const void *base, const void *over);
+
+/* Every value that is unset and has a default gets it: the last step, after all merging. */
+void cs_settings_defaults(const cs_setting_t *table, void *settings, apr_pool_t *pool);
+
+/* What no single line can tell: whether all of it fits together. NULL, or what to write. */
+const char *cs_server_check(const cs_server_t *server, apr_pool_t *pool);
+
+/* The stream of that name, or the only one where `name` is NULL; otherwise NULL. */
+cs_stream_t *cs_server_stream(const cs_server_t *server, const char *name);
+
+#endif

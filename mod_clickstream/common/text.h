@@ -1,0 +1,22 @@
+/* Text: spans of it, UTF-8, and how it is quoted in JSON. Pure.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CS_TEXT_H
+#define CS_TEXT_H
+
+#include <apr.h>
+
+/* Bytes that belong to somebody else; no NUL ends them. */
+typedef struct cs_span_t {
+    const char *at;
+    apr_size_t length;
+} cs_span_t;
+
+/* How many bytes the UTF-8 sequence at `at` has (RFC 3629: no surrogates, nothing overlong), or 0. */
+int cs_utf8_length(const char *at, const char *end);
+
+/* Writes `text`, any bytes, as a JSON string with its quotes; bytes that are no UTF-8 become U+FFFD.
+ * `to` has room for CS_QUOTED(text.length) bytes. Returns the end; no NUL is written. */
+#define CS_QUOTED(length) (6 * (length) + 2)
+char *cs_text_quote(char *to, cs_span_t text);
+
+#endif

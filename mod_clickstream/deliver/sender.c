@@ -1,0 +1,405 @@
+/* The sender of a stream.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "deliver/sender.h"
+
+#include <apr_strings.h>
+#include <openssl/rand.h>
+#include <string.h>
+
+#include "common/metrics.h"
+#include "deliver/backoff.h"
+#include "deliver/batch.h"
+#include "deliver/rejects.h"
+#include "deliver/sink.h"
+
+/* How long the others wait for the lock before they look at `stop` again. */
+#define LOCK_WAIT apr_time_from_msec(500)
+/* How often the queue is looked at while it is empty, and while a batch fills. */
+#define POLL_IDLE apr_time_from_msec(200)
+#define POLL_FILLING apr_time_from_msec(25)
+#define POLL_LEAST apr_time_from_msec(5)
+/* Trouble that lasts is logged once in this time. */
+#define LOG_INTERVAL apr_time_from_sec(60)
+/* Records read from the queue at once. */
+#define CHUNK 64
+/* Batches that may wait to be sent again before no new ones are begun, for each that may be under way. */
+#define RETRIES_PER_SLOT 4
+
+/* Something that is logged when it begins, and then once in LOG_INTERVAL with a count. */
+typedef struct repeated_t {
+    apr_time_t since, logged; /* 0: it is not going on */
+    apr_uint64_t count;
+} repeated_t;
+
+typedef struct sender_t {
+    const cs_sender_options_t *options;
+    cs_queue_t *queue;
+    cs_sink_t *sink;
+    apr_pool_t *pool;
+    const char *rejected_path;
+
+    apr_uint64_t cursor; /* in the queue: what comes behind it is in no batch yet */
+    cs_batch_t *open;    /* being filled; NULL: none */
+    int open_full;
+    apr_time_t open_until;          /* when it has lingered */
+    struct cs_batch_ring_t retries; /* waiting for their time */
+    int retry_count;
+    int under_way;
+
+    int failures;          /* whole batches failed in a row */
+    apr_time_t not_before; /* nothing is sent until then */
+
+    repeated_t trouble, rejects;
+} sender_t;
+
+static int stopping(const sender_t *sender)
+{
+    return __atomic_load_n(sender->options->stop, __ATOMIC_ACQUIRE);
+}
+
+static apr_uint32_t random_bits(void)
+{
+    apr_uint32_t bits = 0;
+
+    /* Jitter only: without randomness there is none. */
+    if (RAND_bytes((unsigned char *)&bits, sizeof(bits)) != 1)
+        bits = APR_UINT32_MAX;
+    return bits;
+}
+
+/* --- what is logged --- */
+
+static apr_uint64_t waiting(sender_t *sender)
+{
+    cs_queue_stats_t stats;
+
+    return cs_queue_stats(&stats, sender->queue) == APR_SUCCESS ? stats.waiting : 0;
+}
+
+/* Whether this time is to be logged. */
+static int is_due(repeated_t *repeated)
+{
+    apr_time_t now = cs_monotonic();
+
+    repeated->count++;
+    if (repeated->since && now - repeated->logged < LOG_INTERVAL)
+        return 0;
+    if (!repeated->since)
+        repeated->since = now;
+    repeated->logged = now;
+    return 1;
+}
+
+static apr_time_t seconds_of(const repeated_t *repeated)
+{
+    return apr_time_sec(cs_monotonic() - repeated->since);
+}
+
+static void log_trouble(sender_t *sender, const cs_sink_result_t *result)
+{
+    if (is_due(&sender->trouble))
+        cs_log(sender->options->log, CS_LOG_WARNING, APR_SUCCESS,
+               "stream %s: not all was taken: %s; %s. %" APR_UINT64_T_FMT " failures in %" APR_TIME_T_FMT
+               " s; all is kept and sent again, %" APR_UINT64_T_FMT " events wait",
+               sender->options->stream->name, result->reason, result->advice, sender->trouble.count,
+               seconds_of(&sender->trouble), waiting(sender));
+}
+
+static void log_recovery(sender_t *sender)
+{
+    if (!sender->trouble.since || sender->retry_count)
+        return;
+    cs_log(sender->options->log, CS_LOG_NOTICE, APR_SUCCESS,
+           "stream %s: delivers again after %" APR_TIME_T_FMT " s and %" APR_UINT64_T_FMT
+           " failures, %" APR_UINT64_T_FMT " events wait",
+           sender->options->stream->name, seconds_of(&sender->trouble), sender->trouble.count, waiting(sender));
+    sender->trouble = (repeated_t){0};
+}
+
+static void log_reject(sender_t *sender, const char *reason)
+{
+    if (is_due(&sender->rejects))
+        cs_log(sender->options->log, CS_LOG_ERROR, APR_SUCCESS,
+               "stream %s: will never take an event: %s; it is in %s now, %" APR_UINT64_T_FMT
+               " since this sender began. Mend what sends such events",
+               sender->options->stream->name, reason, sender->rejected_path, sender->rejects.count);
+}
+
+/* --- what became of a batch --- */
+
+static void retry_at(sender_t *sender, cs_batch_t *batch, apr_time_t when)
+{
+    batch->not_before = when;
+    APR_RING_INSERT_TAIL(&sender->retries, batch, cs_batch_t, link);
+    sender->retry_count++;
+    cs_queue_count(sender->queue, CS_METRIC_EVENTS_RETRIED, (apr_uint64_t)batch->events->nelts);
+}
+
+static void settle(sender_t *sender, const cs_batch_t *batch, cs_outcome_t outcome, cs_settled_t as)
+{
+    for (int i = 0; i < batch->records->nelts; i++) {
+        const cs_batch_record_t *record = &APR_ARRAY_IDX(batch->records, i, cs_batch_record_t);
+        if (record->outcome != outcome)
+            continue;
+        for (int j = record->first; j < record->first + record->count; j++)
+            cs_queue_settle(sender->queue, APR_ARRAY_IDX(batch->events, j, cs_batch_event_t).id, as);
+        if (as == CS_SETTLED_DELIVERED)
+            cs_queue_count(sender->queue, CS_METRIC_RECORDS_DELIVERED, 1);
+    }
+}
+
+static apr_time_t backoff(int failures, const cs_sink_result_t *result)
+{
+    apr_interval_time_t delay = cs_backoff_delay(failures, random_bits());
+
+    return cs_monotonic() + (delay > result->retry_after ? delay : result->retry_after);
+}
+
+/* Nothing of the batch was taken, and all of it may be later: then others need not try meanwhile. */
+static void hold_off(sender_t *sender, cs_batch_t *batch, const cs_sink_result_t *result)
+{
+    cs_queue_count(sender->queue, CS_METRIC_BATCHES_FAILED, 1);
+    log_trouble(sender, result);
+    sender->failures++;
+    batch->attempts++;
+    retry_at(sender, batch, backoff(sender->failures, result));
+    if (batch->not_before > sender->not_before)
+        sender->not_before = batch->not_before;
+}
+
+/* The one bad event, found by bisecting. */
+static void reject(sender_t *sender, cs_batch_t *batch, const cs_sink_result_t *result)
+{
+    cs_batch_event_t event = APR_ARRAY_IDX(batch->events, 0, cs_batch_event_t);
+    apr_status_t status =
+        cs_rejects_append(sender->rejected_path, event.data, result->reason, apr_time_now(), batch->pool);
+    cs_sink_result_t unwritten = {.reason = sender->rejected_path,
+                                  .advice = "free room on that disk, or let httpd's user write there"};
+
+    if (status != APR_SUCCESS) {
+        hold_off(sender, batch, &unwritten);
+        return;
+    }
+    log_reject(sender, result->reason);
+    settle(sender, batch, CS_OUTCOME_INVALID, CS_SETTLED_REJECTED);
+    apr_pool_destroy(batch->pool);
+}
+
+static void bisect(sender_t *sender, cs_batch_t *batch, const cs_sink_result_t *result)
+{
+    cs_batch_t *halves[2];
+
+    if (batch->events->nelts == 1) {
+        reject(sender, batch, result);
+        return;
+    }
+    cs_batch_split(halves, batch, &sender->sink->limits, sender->pool);
+    for (int i = 0; i < 2; i++)
+        retry_at(sender, halves[i], 0);
+    apr_pool_destroy(batch->pool);
+}
+
+static int count_outcome(const cs_batch_t *batch, cs_outcome_t outcome)
+{
+    int count = 0;
+
+    for (int i = 0; i < batch->records->nelts; i++)
+        count += APR_ARRAY_IDX(batch->records, i, cs_batch_record_t).outcome == outcome;
+    return count;
+}
+
+static void batch_done(void *to, cs_batch_t *batch, const cs_sink_result_t *result)
+{
+    sender_t *sender = to;
+    cs_batch_t *again;
+
+    sender->under_way--;
+    cs_queue_count(sender->queue, CS_METRIC_BATCHES, 1);
+    if (count_outcome(batch, CS_OUTCOME_INVALID)) {
+        bisect(sender, batch, result);
+        cs_queue_advance(sender->queue);
+        return;
+    }
+    if (!count_outcome(batch, CS_OUTCOME_DELIVERED)) {
+        hold_off(sender, batch, result);
+        return;
+    }
+    settle(sender, batch, CS_OUTCOME_DELIVERED, CS_SETTLED_DELIVERED);
+    cs_queue_advance(sender->queue);
+    sender->failures = 0;
+    again = cs_batch_select(batch, CS_OUTCOME_RETRY, &sender->sink->limits, sender->pool);
+    if (again) {
+        log_trouble(sender, result);
+        again->attempts = batch->attempts + 1;
+        retry_at(sender, again, backoff(again->attempts, result));
+    }
+    else
+        log_recovery(sender);
+    apr_pool_destroy(batch->pool);
+}
+
+/* --- filling and sending --- */
+
+/* Adds what the queue has to the open batch. */
+static void fill(sender_t *sender)
+{
+    cs_queue_record_t records[CHUNK];
+    int count = CHUNK;
+
+    while (!sender->open_full && count == CHUNK) {
+        count = cs_queue_read(records, CHUNK, sender->queue, &sender->cursor);
+        if (count && !sender->open) {
+            sender->open = cs_batch_create(&sender->sink->limits, sender->pool);
+            sender->open_until = cs_monotonic() + sender->options->stream->linger;
+        }
+        for (int i = 0; i < count; i++) {
+            cs_batch_event_t event = {.id = records[i].position, .data = records[i].data};
+            if (cs_batch_add(sender->open, &sender->sink->limits, event))
+                continue;
+            sender->cursor = event.id; /* the next batch begins with it */
+            sender->open_full = 1;
+            break;
+        }
+    }
+}
+
+static cs_batch_t *due_retry(sender_t *sender, apr_time_t now)
+{
+    cs_batch_t *batch;
+
+    for (batch = APR_RING_FIRST(&sender->retries); batch != APR_RING_SENTINEL(&sender->retries, cs_batch_t, link);
+         batch = APR_RING_NEXT(batch, link)) {
+        if (batch->not_before > now)
+            continue;
+        APR_RING_REMOVE(batch, link);
+        sender->retry_count--;
+        return batch;
+    }
+    return NULL;
+}
+
+static int slots(const sender_t *sender)
+{
+    return sender->failures ? 1 : sender->sink->concurrency;
+}
+
+static int may_begin(const sender_t *sender)
+{
+    return sender->retry_count < RETRIES_PER_SLOT * slots(sender);
+}
+
+/* The next batch whose time has come, or NULL. */
+static cs_batch_t *next_batch(sender_t *sender, apr_time_t now)
+{
+    cs_batch_t *batch = due_retry(sender, now);
+
+    if (batch || !may_begin(sender))
+        return batch;
+    fill(sender);
+    if (!sender->open || (!sender->open_full && now < sender->open_until))
+        return NULL;
+    batch = sender->open;
+    sender->open = NULL;
+    sender->open_full = 0;
+    return batch;
+}
+
+static void send_what_is_due(sender_t *sender)
+{
+    cs_batch_t *batch;
+    apr_time_t now = cs_monotonic();
+
+    while (now >= sender->not_before && sender->under_way < slots(sender) && (batch = next_batch(sender, now))) {
+        sender->under_way++;
+        sender->sink->send(sender->sink, batch);
+        if (stopping(sender))
+            break;
+    }
+}
+
+/* A sink that holds batches back must neither hold the whole queue nor keep a probe waiting. */
+static void relieve(sender_t *sender)
+{
+    cs_queue_stats_t stats;
+
+    if (!sender->under_way || cs_queue_stats(&stats, sender->queue) != APR_SUCCESS)
+        return;
+    if (sender->failures || stats.used > stats.capacity / 2)
+        sender->sink->flush(sender->sink);
+}
+
+/* How long the sink may go on before we look at the queue again. */
+static apr_interval_time_t pause_for(const sender_t *sender)
+{
+    apr_interval_time_t most = sender->open || sender->retry_count ? POLL_FILLING : POLL_IDLE;
+    apr_interval_time_t linger = sender->options->stream->linger / 4;
+    apr_interval_time_t held = sender->not_before - cs_monotonic();
+
+    if (held > 0)
+        most = held < POLL_IDLE ? held : POLL_IDLE;
+    else if (linger < most)
+        most = linger;
+    return most > POLL_LEAST ? most : POLL_LEAST;
+}
+
+/* We are the sender. */
+static void deliver(sender_t *sender)
+{
+    apr_time_t until;
+
+    while (!stopping(sender)) {
+        send_what_is_due(sender);
+        relieve(sender);
+        sender->sink->poll(sender->sink, pause_for(sender));
+    }
+    until = cs_monotonic() + CS_SENDER_PATIENCE;
+    while (sender->under_way && cs_monotonic() < until) {
+        sender->sink->flush(sender->sink);
+        sender->sink->poll(sender->sink, POLL_FILLING);
+    }
+}
+
+static apr_status_t be_sender(const cs_sender_options_t *options)
+{
+    sender_t sender = {.options = options, .queue = options->queue};
+    cs_sink_create_t *create =
+        options->stream->sink == CS_SINK_FIREHOSE ? cs_sink_firehose_create : cs_sink_file_create;
+    apr_status_t status;
+
+    apr_pool_create(&sender.pool, options->pool);
+    APR_RING_INIT(&sender.retries, cs_batch_t, link);
+    sender.rejected_path = apr_pstrcat(sender.pool, options->directory, "/", options->stream->name, ".rejected", NULL);
+    status = create(&sender.sink, options->stream, batch_done, &sender, options->log, sender.pool);
+    if (status == APR_SUCCESS) {
+        deliver(&sender);
+        sender.sink->destroy(sender.sink);
+    }
+    apr_pool_destroy(sender.pool);
+    return status;
+}
+
+static void tell(const cs_sender_options_t *options, int sending)
+{
+    if (options->sending)
+        __atomic_store_n(options->sending, sending, __ATOMIC_RELEASE);
+}
+
+void cs_sender_run(const cs_sender_options_t *options)
+{
+    while (!__atomic_load_n(options->stop, __ATOMIC_ACQUIRE)) {
+        apr_status_t status = cs_queue_sender_lock(options->queue, LOCK_WAIT);
+        if (APR_STATUS_IS_TIMEUP(status))
+            continue;
+        if (status == APR_SUCCESS) {
+            tell(options, 1);
+            status = be_sender(options);
+            cs_queue_sender_unlock(options->queue);
+            tell(options, 0);
+        }
+        if (status != APR_SUCCESS) {
+            cs_log(options->log, CS_LOG_ERROR, status, "stream %s: there can be no sender here; trying again",
+                   options->stream->name);
+            apr_sleep(LOCK_WAIT);
+        }
+    }
+}

@@ -1,0 +1,32 @@
+/* The sender of a stream: takes batches from its queue to its sink, and acknowledges exactly what the sink took.
+ *
+ * Properties: one per stream on the whole host, by the queue's sender lock; the others wait for it. It gives
+ *   up nothing: what fails is sent again, for ever, and what is never acceptable goes to DIR/NAME.rejected.
+ * Operation: events are collected in an open batch until it is full or has lingered; several batches may be
+ *   under way; those that failed wait in a list for their time. After a failure of a whole batch only one is
+ *   under way, as a probe, until one succeeds.
+ * Safety: runs in one thread, with a pool that no other thread uses. `stop` may be set by any thread, or by
+ *   a signal handler. SPDX-License-Identifier: Apache-2.0 */
+#ifndef CS_SENDER_H
+#define CS_SENDER_H
+
+#include "common/log.h"
+#include "common/settings.h"
+#include "queue/queue.h"
+
+typedef struct cs_sender_options_t {
+    cs_queue_t *queue;
+    const cs_stream_t *stream;
+    const char *directory; /* of the file for what is rejected */
+    const cs_log_t *log;
+    const int *stop; /* read atomically: not 0 means to come to an end */
+    int *sending;    /* written atomically: 1 while this one is the sender; NULL: nobody asks */
+    apr_pool_t *pool;
+} cs_sender_options_t;
+
+/* Competes for the sender lock, delivers while it has it, and returns soon after `stop` is set: it starts
+ * nothing new then, and gives what is under way CS_SENDER_PATIENCE to finish. */
+#define CS_SENDER_PATIENCE apr_time_from_msec(1500)
+void cs_sender_run(const cs_sender_options_t *options);
+
+#endif

@@ -1,0 +1,40 @@
+/* Where batches go: Firehose, or a local folder. A sink knows nothing of the queue.
+ * A sink belongs to one thread: the one that made it. SPDX-License-Identifier: Apache-2.0 */
+#ifndef CS_SINK_H
+#define CS_SINK_H
+
+#include "common/log.h"
+#include "common/settings.h"
+#include "deliver/batch.h"
+
+/* What became of a batch as a whole; what became of each record stands in the batch. */
+typedef struct cs_sink_result_t {
+    const char *reason;              /* NULL: nothing failed. Otherwise why, for the log */
+    const char *advice;              /* what an operator can do about it */
+    apr_interval_time_t retry_after; /* what the other side asked for; 0: nothing */
+} cs_sink_result_t;
+
+/* Called once for each batch that was sent, from within send() or poll(). The batch goes back to its owner. */
+typedef void cs_sink_done_t(void *to, cs_batch_t *batch, const cs_sink_result_t *result);
+
+typedef struct cs_sink_t cs_sink_t;
+struct cs_sink_t {
+    cs_batch_limits_t limits;
+    int concurrency; /* how many batches it wants to hold at once */
+    /* Begins to send; the batch is the sink's until it is done. */
+    void (*send)(cs_sink_t *sink, cs_batch_t *batch);
+    /* Goes on for at most `wait`, less when a batch gets done. */
+    void (*poll)(cs_sink_t *sink, apr_interval_time_t wait);
+    /* Asks to finish what it holds as soon as it can, rather than wait for more. */
+    void (*flush)(cs_sink_t *sink);
+    /* Ends, whatever is under way; batches that it holds are forgotten, not done. */
+    void (*destroy)(cs_sink_t *sink);
+};
+
+/* Each makes a sink for `stream`, in the calling thread. `pool` must not be used by other threads. */
+typedef apr_status_t cs_sink_create_t(cs_sink_t **sink, const cs_stream_t *stream, cs_sink_done_t *done, void *to,
+                                      const cs_log_t *log, apr_pool_t *pool);
+cs_sink_create_t cs_sink_firehose_create;
+cs_sink_create_t cs_sink_file_create;
+
+#endif

@@ -1,0 +1,304 @@
+/* The Firehose sink: PutRecordBatch of Amazon Data Firehose, signed, several requests under way at once.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <apr_strings.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "deliver/answer.h"
+#include "deliver/credentials.h"
+#include "deliver/http.h"
+#include "deliver/sigv4.h"
+#include "deliver/sink.h"
+
+/* "Amazon Data Firehose Quota" and the API reference of PutRecordBatch: at most 500 records, and 4 MiB for
+ * the entire request, which we hold for the whole body, base64 and JSON included. */
+#define RECORDS_MOST 500
+#define REQUEST_MOST (4 << 20)
+/* "Amazon Data Firehose pricing": each record is billed rounded up to 5 KiB. A record that is filled up to
+ * just below a multiple of it wastes half an event; and a short record keeps a retry short. */
+#define ROUNDING 5120
+#define RECORD_TARGET (20 * ROUNDING)
+
+#define HEAD "{\"DeliveryStreamName\":\"%s\",\"Records\":["
+#define RECORD_HEAD "{\"Data\":\""
+#define RECORD_TAIL "\"},"
+#define TAIL "]}"
+
+typedef struct firehose_t {
+    cs_sink_t sink; /* first: the sink's methods get a pointer to it */
+    const cs_stream_t *stream;
+    const char *url, *host, *path;
+    const char *delimiter;
+    cs_credentials_source_t *credentials;
+    cs_http_t *http;
+    const cs_log_t *log;
+    cs_sink_done_t *done;
+    void *to;
+    unsigned char record[CS_RECORD_MAX]; /* one record's bytes, before base64 */
+} firehose_t;
+
+/* One request under way: lives in the batch's pool, but for its body. */
+typedef struct post_t {
+    firehose_t *firehose;
+    cs_batch_t *batch;
+    char *body;
+} post_t;
+
+/* What an error of AWS's means for us, by the beginning of its type. */
+typedef enum { RETRY, RETRY_WITH_NEW_CREDENTIALS, INVALID } meaning_t;
+static const struct {
+    const char *type;
+    meaning_t meaning;
+    const char *advice;
+} errors[] = {
+    {"ValidationException", INVALID, NULL},
+    {"InvalidArgumentException", INVALID, NULL},
+    {"SerializationException", INVALID, NULL},
+    {"ServiceUnavailable", RETRY, "Firehose throttles: if it goes on, ask AWS for a higher quota of this stream"},
+    {"Throttling", RETRY, "Firehose throttles: if it goes on, ask AWS for a higher quota of this stream"},
+    {"LimitExceeded", RETRY, "Firehose throttles: if it goes on, ask AWS for a higher quota of this stream"},
+    {"ResourceNotFound", RETRY, "make the delivery stream in this region, or mend its name or region="},
+    {"InvalidSource", RETRY, "the delivery stream must take direct PUTs"},
+    {"InvalidKMSResource", RETRY, "let the stream's role use its KMS key"},
+    {"ExpiredToken", RETRY_WITH_NEW_CREDENTIALS, "renew the session token"},
+    {"UnrecognizedClient", RETRY_WITH_NEW_CREDENTIALS, "mend the access key or the session token"},
+    {"InvalidClientTokenId", RETRY_WITH_NEW_CREDENTIALS, "mend the access key"},
+    {"InvalidSignature", RETRY_WITH_NEW_CREDENTIALS, "mend the secret key, or this machine's clock"},
+    {"SignatureDoesNotMatch", RETRY_WITH_NEW_CREDENTIALS, "mend the secret key"},
+    {"IncompleteSignature", RETRY_WITH_NEW_CREDENTIALS, "mend the access key"},
+    {"MissingAuthentication", RETRY_WITH_NEW_CREDENTIALS, "mend the access key"},
+    {"AccessDenied", RETRY_WITH_NEW_CREDENTIALS, "allow firehose:PutRecordBatch on this stream to these credentials"},
+};
+static const char *const unknown_advice = "look at the AWS status page and at this machine's network";
+
+static firehose_t *firehose_of(cs_sink_t *sink)
+{
+    return (firehose_t *)(void *)sink;
+}
+
+/* What a record adds to the body. */
+static apr_size_t cost(apr_size_t record)
+{
+    return (record + 2) / 3 * 4 + sizeof(RECORD_HEAD RECORD_TAIL) - 1;
+}
+
+/* --- sending --- */
+
+static char *write_record(char *to, firehose_t *firehose, const cs_batch_t *batch, const cs_batch_record_t *record)
+{
+    unsigned char *end = firehose->record;
+
+    for (int i = record->first; i < record->first + record->count; i++) {
+        cs_span_t data = APR_ARRAY_IDX(batch->events, i, cs_batch_event_t).data;
+        memcpy(end, data.at, data.length);
+        end += data.length;
+        memcpy(end, firehose->delimiter, firehose->sink.limits.delimiter);
+        end += firehose->sink.limits.delimiter;
+    }
+    memcpy(to, RECORD_HEAD, sizeof(RECORD_HEAD) - 1);
+    to += sizeof(RECORD_HEAD) - 1;
+    to += EVP_EncodeBlock((unsigned char *)to, firehose->record, (int)(end - firehose->record));
+    memcpy(to, RECORD_TAIL, sizeof(RECORD_TAIL) - 1);
+    return to + sizeof(RECORD_TAIL) - 1;
+}
+
+/* The whole body, malloc'ed. */
+static cs_span_t write_body(firehose_t *firehose, const cs_batch_t *batch)
+{
+    char *body = malloc(batch->cost + 1), *to = body; /* 1: for the NUL that EVP_EncodeBlock() writes */
+
+    if (!body)
+        return (cs_span_t){NULL, 0};
+    to += sprintf(to, HEAD, firehose->stream->name);
+    for (int i = 0; i < batch->records->nelts; i++)
+        to = write_record(to, firehose, batch, &APR_ARRAY_IDX(batch->records, i, cs_batch_record_t));
+    to--; /* the last comma */
+    memcpy(to, TAIL, sizeof(TAIL) - 1);
+    return (cs_span_t){body, (apr_size_t)(to - body) + sizeof(TAIL) - 1};
+}
+
+static const char *const *write_headers(const firehose_t *firehose, const cs_credentials_t *credentials, cs_span_t body,
+                                        apr_pool_t *pool)
+{
+    char *date = apr_palloc(pool, CS_SIGV4_DATE);
+    const cs_sigv4_scope_t scope = {.time = apr_time_now(), .region = firehose->stream->region, .service = "firehose"};
+    const cs_sigv4_header_t headers[] = {
+        {"host", firehose->host},
+        {"content-type", "application/x-amz-json-1.1"},
+        {"x-amz-date", date},
+        {"x-amz-target", "Firehose_20150804.PutRecordBatch"},
+        {"x-amz-security-token", credentials->session_token}, /* last: it may be missing */
+    };
+    int count = (int)(sizeof(headers) / sizeof(headers[0])) - !credentials->session_token;
+    const cs_sigv4_request_t request = {
+        .method = "POST", .path = firehose->path, .query = "", .headers = headers, .header_count = count, .body = body};
+    const char **lines = apr_pcalloc(pool, (apr_size_t)(count + 2) * sizeof(*lines));
+
+    cs_sigv4_date(date, scope.time);
+    for (int i = 0; i < count; i++)
+        lines[i] = apr_pstrcat(pool, headers[i].name, ": ", headers[i].value, NULL);
+    lines[count] = apr_pstrcat(
+        pool, "Authorization: ",
+        cs_sigv4_authorization(&request, &scope, credentials->access_key, credentials->secret_key, pool), NULL);
+    return lines;
+}
+
+static void give_back(firehose_t *firehose, cs_batch_t *batch, const char *reason, const char *advice,
+                      apr_interval_time_t retry_after)
+{
+    const cs_sink_result_t result = {.reason = reason, .advice = advice, .retry_after = retry_after};
+
+    firehose->done(firehose->to, batch, &result);
+}
+
+static void fail(firehose_t *firehose, cs_batch_t *batch, const char *reason, const char *advice)
+{
+    cs_batch_outcome(batch, CS_OUTCOME_RETRY);
+    give_back(firehose, batch, reason, advice, 0);
+}
+
+/* An answer other than 200. */
+static void refused(firehose_t *firehose, cs_batch_t *batch, const cs_http_answer_t *answer)
+{
+    const char *type, *message, *advice = unknown_advice;
+    meaning_t meaning = answer->status == 413 ? INVALID : RETRY;
+
+    cs_answer_error(&type, &message, answer->body, batch->pool);
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+        if (strncmp(type, errors[i].type, strlen(errors[i].type)) == 0) {
+            meaning = errors[i].meaning;
+            advice = errors[i].advice;
+            break;
+        }
+    }
+    if (meaning == RETRY_WITH_NEW_CREDENTIALS)
+        cs_credentials_refused(firehose->credentials, cs_monotonic());
+    cs_batch_outcome(batch, meaning == INVALID ? CS_OUTCOME_INVALID : CS_OUTCOME_RETRY);
+    give_back(firehose, batch,
+              apr_psprintf(batch->pool, "HTTP %d %s%s%s", answer->status, type, *message ? ": " : "", message), advice,
+              answer->retry_after);
+}
+
+static void answered(void *to, const cs_http_answer_t *answer)
+{
+    post_t *post = to;
+    firehose_t *firehose = post->firehose;
+    cs_batch_t *batch = post->batch;
+    const char *code;
+    int failed;
+
+    free(post->body);
+    if (!answer->status)
+        fail(firehose, batch, apr_pstrdup(batch->pool, answer->error),
+             "look at this machine's network, DNS and certificates, and at endpoint=");
+    else if (answer->status != 200)
+        refused(firehose, batch, answer);
+    else if ((failed = cs_answer_records(batch, &code, answer->body, batch->pool)) < 0)
+        fail(firehose, batch, "an answer that is none of Firehose's", "look at endpoint= and at proxies in between");
+    else if (failed)
+        give_back(firehose, batch,
+                  apr_psprintf(batch->pool, "%d of %d records refused, the first with %s", failed,
+                               batch->records->nelts, code),
+                  "only these are sent again; if it goes on, ask AWS for a higher quota of this stream", 0);
+    else
+        give_back(firehose, batch, NULL, NULL, 0);
+}
+
+static void send_batch(cs_sink_t *sink, cs_batch_t *batch)
+{
+    firehose_t *firehose = firehose_of(sink);
+    const char *why;
+    const cs_credentials_t *credentials = cs_credentials_get(firehose->credentials, &why);
+    post_t *post;
+    cs_span_t body;
+    cs_http_request_t request;
+
+    if (!credentials) {
+        fail(firehose, batch, apr_pstrdup(batch->pool, why), "give it AWS credentials");
+        return;
+    }
+    body = write_body(firehose, batch);
+    if (!body.at) {
+        fail(firehose, batch, "no memory for a request", "give this machine more memory");
+        return;
+    }
+    post = apr_palloc(batch->pool, sizeof(*post));
+    *post = (post_t){.firehose = firehose, .batch = batch, .body = (char *)(apr_uintptr_t)body.at};
+    request = (cs_http_request_t){.url = firehose->url,
+                                  .headers = write_headers(firehose, credentials, body, batch->pool),
+                                  .body = body,
+                                  .timeout = firehose->stream->timeout,
+                                  .ca = firehose->stream->ca,
+                                  .answered = answered,
+                                  .to = post};
+    if (cs_http_post(firehose->http, &request) != APR_SUCCESS) {
+        free(post->body);
+        fail(firehose, batch, "libcurl refused the request", "look at endpoint= and ca=");
+    }
+}
+
+/* --- the sink --- */
+
+static void poll_answers(cs_sink_t *sink, apr_interval_time_t wait)
+{
+    cs_http_poll(firehose_of(sink)->http, wait);
+}
+
+static void flush(cs_sink_t *sink)
+{
+    (void)sink; /* nothing is held back here */
+}
+
+static void destroy(cs_sink_t *sink)
+{
+    cs_http_destroy(firehose_of(sink)->http);
+}
+
+/* "https://host:port/path" -> the Host header's value, and the path. */
+static void divide_url(firehose_t *firehose, apr_pool_t *pool)
+{
+    const char *host = strstr(firehose->url, "://") + 3;
+    const char *path = strchr(host, '/');
+
+    firehose->host = path ? apr_pstrmemdup(pool, host, (apr_size_t)(path - host)) : host;
+    firehose->path = path ? path : "/";
+}
+
+static const char *regional_url(const char *region, apr_pool_t *pool)
+{
+    /* "Amazon Data Firehose endpoints and quotas": the partition of China has a domain of its own. */
+    return apr_pstrcat(pool, "https://firehose.", region, ".amazonaws.com",
+                       strncmp(region, "cn-", 3) == 0 ? ".cn/" : "/", NULL);
+}
+
+apr_status_t cs_sink_firehose_create(cs_sink_t **sink, const cs_stream_t *stream, cs_sink_done_t *done, void *to,
+                                     const cs_log_t *log, apr_pool_t *pool)
+{
+    firehose_t *firehose = apr_pcalloc(pool, sizeof(*firehose));
+    int newline = stream->delimiter == CS_DELIMITER_NEWLINE;
+
+    firehose->sink = (cs_sink_t){
+        .limits = {.records = RECORDS_MOST,
+                   .record_target = stream->aggregate ? RECORD_TARGET : 1,
+                   .batch = REQUEST_MOST,
+                   .batch_overhead = sizeof(HEAD TAIL) + strlen(stream->name),
+                   .cost = cost,
+                   .delimiter = newline ? 1 : 0},
+        .concurrency = (int)stream->concurrency,
+        .send = send_batch,
+        .poll = poll_answers,
+        .flush = flush,
+        .destroy = destroy,
+    };
+    firehose->stream = stream;
+    firehose->delimiter = newline ? "\n" : "";
+    firehose->url = stream->endpoint ? stream->endpoint : regional_url(stream->region, pool);
+    firehose->credentials = cs_credentials_source(stream->profile, stream->credentials, pool);
+    firehose->log = log;
+    firehose->done = done;
+    firehose->to = to;
+    divide_url(firehose, pool);
+    *sink = &firehose->sink;
+    return cs_http_create(&firehose->http, pool);
+}

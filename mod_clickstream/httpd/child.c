@@ -1,0 +1,180 @@
+/* The queues and the senders of one child process.
+ *
+ * A child owes nothing to anybody when it stops: what is not delivered is in the queue file. So its threads are
+ * asked to end, the one that sends gets a bounded time, and no lock is taken: prefork runs pool cleanups
+ * inside its SIGTERM handler, over whatever a request was doing. For the same reason the queues are never
+ * unmapped, and the threads own all their memory: a thread that is left behind touches nothing of pchild.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "httpd/module.h"
+
+#include <apr_strings.h>
+#include <apr_thread_proc.h>
+#include <pthread.h>
+#include <signal.h>
+
+#include "deliver/sender.h"
+
+/* A little more than the sender's own patience. */
+#define STOP_PATIENCE (CS_SENDER_PATIENCE + apr_time_from_msec(1000))
+#define STOP_STEP apr_time_from_msec(10)
+/* A queue that could not be opened is tried again this often. */
+#define OPEN_INTERVAL apr_time_from_sec(5)
+#define OPEN_STEP apr_time_from_msec(250)
+
+/* One stream in this child. */
+typedef struct lane_t {
+    const cs_stream_t *stream;
+    cs_queue_options_t queue_options;
+    cs_queue_t *queue; /* set once, by child_init or by the thread */
+    const cs_log_t *log;
+    apr_pool_t *pool; /* the thread's own */
+    int sending;
+} lane_t;
+
+/* Set by child_init before there is any thread, and then only read; but for `stop`. */
+static struct {
+    lane_t *lanes;
+    int count;
+    int stop;
+    apr_threadkey_t *parser;
+} child;
+
+static void open_queue(lane_t *lane)
+{
+    cs_queue_t *queue;
+
+    if (cs_queue_open(&queue, &lane->queue_options, lane->log) == APR_SUCCESS)
+        __atomic_store_n(&lane->queue, queue, __ATOMIC_RELEASE);
+}
+
+static int stopping(void)
+{
+    return __atomic_load_n(&child.stop, __ATOMIC_ACQUIRE);
+}
+
+static void *run(void *data)
+{
+    lane_t *lane = data;
+
+    while (!lane->queue && !stopping()) {
+        for (apr_interval_time_t slept = 0; slept < OPEN_INTERVAL && !stopping(); slept += OPEN_STEP)
+            apr_sleep(OPEN_STEP);
+        open_queue(lane);
+    }
+    if (lane->queue)
+        cs_sender_run(&(cs_sender_options_t){.queue = lane->queue,
+                                             .stream = lane->stream,
+                                             .directory = lane->queue_options.directory,
+                                             .log = lane->log,
+                                             .stop = &child.stop,
+                                             .sending = &lane->sending,
+                                             .pool = lane->pool});
+    return NULL;
+}
+
+/* A pool that shares nothing with pchild, whose allocator has no lock under prefork. */
+static apr_pool_t *private_pool(void)
+{
+    apr_allocator_t *allocator;
+    apr_pool_t *pool;
+
+    if (apr_allocator_create(&allocator) != APR_SUCCESS ||
+        apr_pool_create_unmanaged_ex(&pool, NULL, allocator) != APR_SUCCESS)
+        return NULL;
+    apr_allocator_owner_set(allocator, pool);
+    return pool;
+}
+
+/* Signals are for httpd's threads. */
+static int start_thread(lane_t *lane)
+{
+    sigset_t all, before;
+    pthread_t thread;
+    int error;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    error = pthread_create(&thread, NULL, run, lane);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (!error)
+        pthread_detach(thread);
+    return error;
+}
+
+static apr_status_t stop_senders(void *unused)
+{
+    (void)unused;
+    __atomic_store_n(&child.stop, 1, __ATOMIC_RELEASE);
+    for (apr_interval_time_t waited = 0; waited < STOP_PATIENCE; waited += STOP_STEP) {
+        int sending = 0;
+        for (int i = 0; i < child.count; i++)
+            sending |= __atomic_load_n(&child.lanes[i].sending, __ATOMIC_ACQUIRE);
+        if (!sending)
+            break;
+        apr_sleep(STOP_STEP);
+    }
+    return APR_SUCCESS;
+}
+
+static void init_lane(lane_t *lane, const cs_server_t *settings, const cs_stream_t *stream, server_rec *server,
+                      apr_pool_t *pconf)
+{
+    *lane = (lane_t){.stream = stream,
+                     .queue_options = {.directory = settings->queue_dir,
+                                       .name = stream->name,
+                                       .capacity = stream->queue,
+                                       .synced = stream->ack == CS_ACK_SYNCED},
+                     .log = cs_log_of(server, pconf),
+                     .pool = private_pool()};
+    open_queue(lane);
+}
+
+void cs_child_init(apr_pool_t *pchild, server_rec *server)
+{
+    const cs_server_t *settings = cs_config_server(server);
+    apr_pool_t *pconf = server->process->pconf;
+
+    apr_threadkey_private_create(&child.parser, cs_parser_free, pchild);
+    if (!settings->streams)
+        return;
+    child.lanes = apr_pcalloc(pconf, (apr_size_t)settings->streams->nelts * sizeof(lane_t));
+    for (int i = 0; i < settings->streams->nelts; i++)
+        init_lane(&child.lanes[i], settings, APR_ARRAY_IDX(settings->streams, i, cs_stream_t *), server, pconf);
+    child.count = settings->streams->nelts;
+    /* A pre-cleanup: later the pools that requests and threads use are gone. */
+    apr_pool_pre_cleanup_register(pchild, NULL, stop_senders);
+    for (int i = 0; i < child.count; i++) {
+        lane_t *lane = &child.lanes[i];
+        int error = lane->pool ? start_thread(lane) : APR_ENOMEM;
+        if (error)
+            ap_log_error(APLOG_MARK, APLOG_ERR, error, server,
+                         "stream %s: no thread for its sender in this child; another child's may deliver",
+                         lane->stream->name);
+    }
+}
+
+void cs_child_stopping(apr_pool_t *pchild, int graceful)
+{
+    (void)pchild;
+    (void)graceful; /* prefork says 0 whatever it does */
+    __atomic_store_n(&child.stop, 1, __ATOMIC_RELEASE);
+}
+
+cs_queue_t *cs_child_queue(const cs_stream_t *stream)
+{
+    for (int i = 0; i < child.count; i++) {
+        if (child.lanes[i].stream == stream)
+            return __atomic_load_n(&child.lanes[i].queue, __ATOMIC_ACQUIRE);
+    }
+    return NULL;
+}
+
+cs_parser_t *cs_child_parser(void)
+{
+    void *parser = NULL;
+
+    apr_threadkey_private_get(&parser, child.parser);
+    if (!parser && (parser = cs_parser_create()))
+        apr_threadkey_private_set(parser, child.parser);
+    return parser;
+}

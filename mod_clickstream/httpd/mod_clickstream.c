@@ -1,0 +1,128 @@
+/* mod_clickstream: collects an app's events at the front of httpd, and delivers them to Amazon Data Firehose.
+ *
+ *   1  configuration is read                   config.c, from the table in common/settings.h
+ *   2  check_config: it fits together          config.c; `httpd -t` ends here
+ *   3  post_config: folders are there          start.c; in the parent, as root perhaps
+ *   4  child_init: queues open, senders start  child.c; in each child, as httpd's user
+ *   5  handler: one request                    below
+ *   6  child_stopping, pre-cleanup: senders end  child.c
+ *
+ * A request goes through collect/ (what is it, what is the answer), then its records through queue/, and
+ * only then the answer out. What happens to the records later, in deliver/, no request waits for.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "httpd/module.h"
+
+#include <ap_mpm.h>
+#include <apr_atomic.h>
+#include <http_protocol.h>
+#include <mpm_common.h>
+
+#include "common/metrics.h"
+
+static void register_hooks(apr_pool_t *pool);
+
+module AP_MODULE_DECLARE_DATA clickstream_module = {
+    STANDARD20_MODULE_STUFF,
+    cs_config_create_location,
+    cs_config_merge_location,
+    cs_config_create_server,
+    NULL, /* every virtual host has the main server's */
+    cs_commands,
+    register_hooks,
+    AP_MODULE_FLAG_NONE,
+};
+
+/* A state that lasts is logged by each child once in this many seconds. */
+#define LOG_INTERVAL 60
+
+static int is_time_to_log(void)
+{
+    static apr_uint32_t last;
+    apr_uint32_t now = (apr_uint32_t)apr_time_sec(apr_time_now());
+    apr_uint32_t before = apr_atomic_read32(&last);
+
+    return now - before >= LOG_INTERVAL && apr_atomic_cas32(&last, now, before) == before;
+}
+
+static void explain_failure(request_rec *r, const cs_stream_t *stream, apr_status_t status)
+{
+    if (!is_time_to_log())
+        return;
+    if (!stream)
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
+                      "no stream for %s: there are several, so write ClickstreamDeliverTo NAME there", r->uri);
+    else if (status == APR_ENOSPC)
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
+                      "stream %s: its queue is full, clients get 503: see why nothing is delivered, or write a larger "
+                      "queue=",
+                      stream->name);
+    else
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r, "stream %s: its queue cannot be used, clients get %s",
+                      stream->name,
+                      status == APR_EINVAL ? "413: write a larger queue=" : "500: see the lines about it above");
+}
+
+/* All records, or none; what the status means is said at cs_collect_end(). */
+static apr_status_t append(request_rec *r, const cs_stream_t *stream, const apr_array_header_t *records)
+{
+    cs_queue_t *queue = stream ? cs_child_queue(stream) : NULL;
+    apr_status_t status = APR_EGENERAL;
+
+    if (queue)
+        status = cs_queue_append(queue, (const cs_span_t *)(const void *)records->elts, records->nelts, apr_time_now());
+    if (status != APR_SUCCESS)
+        explain_failure(r, stream, status);
+    return status;
+}
+
+static void count_refused(const cs_stream_t *stream, const cs_collect_t *collect)
+{
+    cs_queue_t *queue = stream ? cs_child_queue(stream) : NULL;
+
+    for (int reason = 0; queue && reason < CS_REASON_COUNT; reason++) {
+        if (collect->refused[reason])
+            cs_queue_count(queue, CS_METRIC_REFUSED + reason, (apr_uint64_t)collect->refused[reason]);
+    }
+}
+
+static int handler(request_rec *r)
+{
+    const cs_location_t *settings;
+    const cs_stream_t *stream;
+    cs_request_t request;
+    cs_collect_t collect;
+
+    if (!r->handler || strcmp(r->handler, CS_HANDLER) != 0)
+        return DECLINED;
+    settings = cs_config_location(r);
+    stream = cs_server_stream(cs_config_server(r->server), settings->deliver_to);
+    request = cs_request_of(r);
+    if (cs_collect_begin(&collect, &request, settings, r->pool)) {
+        cs_parser_t *parser = cs_child_parser();
+        cs_span_t body;
+        int http_status = HTTP_INTERNAL_SERVER_ERROR;
+        apr_status_t status = parser ? cs_request_body(&body, &http_status, r, settings->max_body) : APR_ENOMEM;
+        if (status == APR_SUCCESS)
+            cs_collect_body(&collect, parser, body.at, body.length);
+        else if (status == APR_ENOSPC)
+            cs_collect_too_large(&collect);
+        else
+            return http_status;
+        if (collect.records->nelts)
+            cs_collect_end(&collect, append(r, stream, collect.records));
+    }
+    count_refused(stream, &collect);
+    return cs_request_respond(r, &collect);
+}
+
+static void register_hooks(apr_pool_t *pool)
+{
+    (void)pool;
+    ap_hook_check_config(cs_config_check, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_post_config(cs_start, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_init(cs_child_init, NULL, NULL, APR_HOOK_MIDDLE);
+#ifdef HAVE_CHILD_STOPPING
+    ap_hook_child_stopping(cs_child_stopping, NULL, NULL, APR_HOOK_MIDDLE);
+#endif
+    ap_hook_handler(handler, NULL, NULL, APR_HOOK_MIDDLE);
+}

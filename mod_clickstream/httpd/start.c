@@ -1,0 +1,118 @@
+/* What the parent does before there are children: folders that httpd's user can write, and libcurl's start-up.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "httpd/module.h"
+
+#include <apr_file_io.h>
+#include <apr_strings.h>
+#include <errno.h>
+#include <grp.h>
+#include <http_core.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <unixd.h>
+
+#include "deliver/http.h"
+
+static int refuse(server_rec *server, apr_status_t status, const char *sentence)
+{
+    ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_EMERG, status, server, "%s", sentence);
+    return HTTP_INTERNAL_SERVER_ERROR;
+}
+
+/* Whether httpd's user can make files there. Asked as that user: only so every folder above it counts. */
+static int writable_by_user(const char *directory)
+{
+    int status;
+    pid_t pid;
+
+    if (geteuid() != 0)
+        return access(directory, W_OK | X_OK) == 0;
+    pid = fork();
+    if (pid == 0)
+        _exit(setgroups(1, &ap_unixd_config.group_id) != 0 || setgid(ap_unixd_config.group_id) != 0 ||
+              setuid(ap_unixd_config.user_id) != 0 || access(directory, W_OK | X_OK) != 0);
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* Only a folder that we made ourselves is given to httpd's user. */
+static int make_directory(server_rec *server, const char *what, const char *directory, apr_fileperms_t mode,
+                          apr_pool_t *pool)
+{
+    struct stat info;
+    apr_status_t status = APR_SUCCESS;
+
+    if (stat(directory, &info) != 0) {
+        status = apr_dir_make_recursive(directory, mode, pool);
+        if (status == APR_SUCCESS && geteuid() == 0 &&
+            chown(directory, ap_unixd_config.user_id, ap_unixd_config.group_id) != 0)
+            status = errno;
+    }
+    else if (!S_ISDIR(info.st_mode))
+        status = ENOTDIR;
+    if (status != APR_SUCCESS)
+        return refuse(server, status,
+                      apr_psprintf(pool, "%s %s cannot be made: make it, and give it to httpd's user %s", what,
+                                   directory, ap_unixd_config.user_name));
+    if (!writable_by_user(directory))
+        return refuse(server, 0,
+                      apr_psprintf(pool,
+                                   "%s %s cannot be written by httpd's user %s: chown it to that user, and let "
+                                   "the user search the folders above it",
+                                   what, directory, ap_unixd_config.user_name));
+    return OK;
+}
+
+static int check_room(server_rec *server, const cs_server_t *settings, const cs_stream_t *stream, apr_pool_t *pool)
+{
+    const char *path = apr_psprintf(pool, "%s/%s.queue", settings->queue_dir, stream->name);
+    struct statvfs disk;
+    struct stat info;
+    apr_uint64_t room;
+
+    if (lstat(path, &info) == 0 || statvfs(settings->queue_dir, &disk) != 0)
+        return OK; /* it has its room; or the child will tell */
+    room = (apr_uint64_t)disk.f_bavail * disk.f_frsize;
+    if (room >= (apr_uint64_t)stream->queue)
+        return OK;
+    return refuse(server, 0,
+                  apr_psprintf(pool,
+                               "ClickstreamStream %s: its queue takes %" APR_INT64_T_FMT " bytes, and %s has room "
+                               "for %" APR_UINT64_T_FMT ": free some, or write a smaller queue=",
+                               stream->name, stream->queue, settings->queue_dir, room));
+}
+
+static apr_status_t cleanup_http(void *unused)
+{
+    (void)unused;
+    cs_http_cleanup();
+    return APR_SUCCESS;
+}
+
+int cs_start(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *server)
+{
+    const cs_server_t *settings = cs_config_server(server);
+    int result;
+
+    (void)plog;
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG || !settings->streams)
+        return OK; /* at start httpd reads its configuration twice; this was the first time */
+    result = make_directory(server, "ClickstreamQueueDir", settings->queue_dir,
+                            APR_FPROT_UREAD | APR_FPROT_UWRITE | APR_FPROT_UEXECUTE, ptemp);
+    for (int i = 0; result == OK && i < settings->streams->nelts; i++) {
+        const cs_stream_t *stream = APR_ARRAY_IDX(settings->streams, i, cs_stream_t *);
+        result = check_room(server, settings, stream, ptemp);
+        if (result == OK && stream->sink == CS_SINK_FILE)
+            result = make_directory(server, apr_psprintf(ptemp, "ClickstreamStream %s file path", stream->name),
+                                    stream->path, APR_FPROT_OS_DEFAULT, ptemp);
+    }
+    if (result != OK)
+        return result;
+    if (cs_http_startup() != APR_SUCCESS)
+        return refuse(server, 0, "libcurl cannot be started: look at its installation and OpenSSL's");
+    apr_pool_cleanup_register(pconf, NULL, cleanup_http, apr_pool_cleanup_null);
+    return OK;
+}

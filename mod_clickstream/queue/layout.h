@@ -1,0 +1,97 @@
+/* What is in a queue file. Private to queue/.
+ *
+ *     header (64 KiB) | ring (capacity bytes, mapped twice in a row, so that no frame is ever split)
+ *
+ * Locking: `lock` protects the ledger and the ring between tail and head, `sender` the right to settle,
+ *   `syncing` who calls fdatasync. They are taken in the order sender, syncing, lock, and `lock` is never
+ *   held over a system call.
+ * Dying: the ledger is kept twice. A change is made in the copy that does not count, then `turn` is stored
+ *   once, and the other copy counts. Whoever dies before that store has changed nothing; whoever dies
+ *   after it has changed everything. So a lock whose owner died needs no repair.
+ * Power: after a loss of power the disk may hold any mixture of pages. Ledgers and frames carry checksums,
+ *   and a frame its position, so that recovery can tell what is whole and from which lap; see recover.c.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CS_QUEUE_LAYOUT_H
+#define CS_QUEUE_LAYOUT_H
+
+#include <pthread.h>
+
+#include "queue/queue.h"
+
+#define QUEUE_MAGIC "CSQUEUE\n"
+#define QUEUE_VERSION 1
+#define HEADER_SIZE 65536 /* a whole number of pages on every system that Linux runs on */
+#define FRAME_ALIGN 32    /* of positions; so every gap has room for a frame that skips it */
+
+typedef struct ledger_t {
+    apr_uint64_t sequence;
+    apr_uint64_t head, tail; /* positions; head - tail <= capacity */
+    apr_uint64_t appended, appended_bytes;
+    apr_uint64_t delivered, delivered_bytes;
+    apr_uint64_t rejected, rejected_bytes;
+    apr_uint64_t lost, lost_bytes;
+    apr_uint64_t checksum; /* of the above */
+} ledger_t;
+
+typedef struct header_t {
+    char magic[8]; /* written last when a file is made */
+    apr_uint32_t version;
+    apr_uint32_t mutex_size; /* another C library's mutexes are not ours */
+    apr_uint64_t capacity;
+    pthread_mutex_t lock, sender, syncing;
+    apr_uint32_t turn;
+    ledger_t ledger[2];
+    apr_uint64_t synced; /* everything before this position is on the disk */
+    apr_uint64_t owner_deaths;
+    apr_uint64_t counters[CS_QUEUE_COUNTERS];
+} header_t;
+
+enum { FRAME_WAITING = 0, FRAME_DELIVERED = CS_SETTLED_DELIVERED, FRAME_REJECTED = CS_SETTLED_REJECTED, FRAME_SKIPPED };
+
+typedef struct frame_t {
+    apr_uint64_t position;
+    apr_uint64_t checksum; /* of position, queued_at, size and data; not of state */
+    apr_int64_t queued_at;
+    apr_uint32_t size; /* of the data behind this header */
+    apr_uint32_t state;
+} frame_t;
+
+struct cs_queue_t {
+    int fd;
+    int synced;
+    apr_size_t capacity;
+    header_t *header;
+    char *ring; /* 2 * capacity bytes of address space */
+};
+
+static inline apr_uint64_t frame_room(apr_size_t size)
+{
+    return (sizeof(frame_t) + size + FRAME_ALIGN - 1) & ~(apr_uint64_t)(FRAME_ALIGN - 1);
+}
+
+static inline frame_t *frame_at(const cs_queue_t *queue, apr_uint64_t position)
+{
+    return (frame_t *)(void *)(queue->ring + position % queue->capacity);
+}
+
+static inline ledger_t *ledger_of(const cs_queue_t *queue)
+{
+    return &queue->header->ledger[__atomic_load_n(&queue->header->turn, __ATOMIC_ACQUIRE) & 1];
+}
+
+/* checksum.c: to tell a torn page, not a forger. */
+apr_uint64_t queue_ledger_checksum(const ledger_t *ledger);
+apr_uint64_t queue_frame_checksum(const frame_t *frame);
+
+/* queue.c */
+apr_status_t queue_lock(cs_queue_t *queue, pthread_mutex_t *mutex);
+void queue_publish(cs_queue_t *queue, const ledger_t *next);
+frame_t *queue_write_frame(cs_queue_t *queue, apr_uint64_t position, cs_span_t data, apr_time_t queued_at,
+                           apr_uint32_t state);
+
+/* recover.c: for the only process that has the file open. Afterwards the mutexes are new, and every frame
+ * from tail to head is whole. APR_EGENERAL: this file is no queue. */
+apr_status_t queue_recover(cs_queue_t *queue, const char *path, const cs_log_t *log);
+apr_status_t queue_init_mutexes(header_t *header);
+
+#endif

@@ -1,0 +1,342 @@
+/* Opening a queue file: who makes it, who recovers it, who just uses it.
+ *
+ * Everybody who uses the file holds a shared flock() on it; whoever gets the exclusive one is alone, and
+ * makes or recovers it. Turning one into the other is not atomic: in the gap another process may do the
+ * same once more, which is harmless, or put another file in its place, which is looked for afterwards.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <apr_strings.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/disk.h"
+#include "queue/layout.h"
+
+/* A file that keeps vanishing or changing while it is opened is not worth more attempts than this. */
+#define OPEN_ATTEMPTS 100
+#define ZEROS (1 << 20)
+
+/* Internal: look at the path again, the file there is another one now. */
+#define AGAIN APR_EAGAIN
+
+typedef struct opening_t {
+    const cs_queue_options_t *options;
+    const cs_log_t *log;
+    char path[APR_PATH_MAX];
+    apr_size_t capacity;
+} opening_t;
+
+static apr_status_t lock_file(int fd, int how)
+{
+    while (flock(fd, how) != 0) {
+        if (errno != EINTR)
+            return errno;
+    }
+    return APR_SUCCESS;
+}
+
+static int still_at(const char *path, int fd)
+{
+    struct stat here, there;
+
+    return fstat(fd, &here) == 0 && lstat(path, &there) == 0 && here.st_ino == there.st_ino &&
+           here.st_dev == there.st_dev;
+}
+
+static apr_status_t open_file(int *fd, const char *path, int more)
+{
+    struct stat info;
+
+    /* O_NONBLOCK: a FIFO in its place must not hold us up. */
+    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | more, 0600);
+    if (*fd < 0)
+        return errno;
+    if (fstat(*fd, &info) == 0 && S_ISREG(info.st_mode))
+        return APR_SUCCESS;
+    close(*fd);
+    return EINVAL;
+}
+
+/* --- mapping --- */
+
+static apr_status_t map_file(cs_queue_t *queue, int fd, apr_size_t capacity)
+{
+    apr_size_t first = HEADER_SIZE + capacity;
+    char *base = mmap(NULL, first + capacity, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (base == MAP_FAILED)
+        return errno;
+    if (mmap(base, first, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED ||
+        mmap(base + first, capacity, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, HEADER_SIZE) == MAP_FAILED) {
+        apr_status_t status = errno;
+        munmap(base, first + capacity);
+        return status;
+    }
+    queue->fd = fd;
+    queue->capacity = capacity;
+    queue->header = (header_t *)(void *)base;
+    queue->ring = base + HEADER_SIZE;
+    return APR_SUCCESS;
+}
+
+static void unmap_file(cs_queue_t *queue)
+{
+    munmap(queue->header, HEADER_SIZE + 2 * queue->capacity);
+}
+
+/* --- what is in the file --- */
+
+typedef enum { FILE_EMPTY, FILE_QUEUE, FILE_FOREIGN } content_t;
+
+static content_t look_at(apr_size_t *capacity, int fd)
+{
+    static const char nothing[sizeof(header_t)];
+    header_t *header = calloc(1, sizeof(*header));
+    content_t content = FILE_FOREIGN;
+    struct stat info;
+
+    if (header && fstat(fd, &info) == 0 && pread(fd, header, sizeof(*header), 0) >= 0) {
+        *capacity = (apr_size_t)header->capacity;
+        if (memcmp(header, nothing, sizeof(*header)) == 0)
+            content = FILE_EMPTY; /* new, or whoever made it died before it was done */
+        else if (memcmp(header->magic, QUEUE_MAGIC, sizeof(header->magic)) == 0 && header->version == QUEUE_VERSION &&
+                 header->mutex_size == sizeof(pthread_mutex_t) && header->capacity >= HEADER_SIZE &&
+                 header->capacity % HEADER_SIZE == 0 && header->capacity == (apr_uint64_t)info.st_size - HEADER_SIZE)
+            content = FILE_QUEUE;
+    }
+    free(header);
+    return content;
+}
+
+/* Writes the whole file, so that a full disk is found now and not as a SIGBUS later. */
+static apr_status_t fill(int fd, apr_size_t size)
+{
+    static const char zeros[ZEROS];
+
+    if (ftruncate(fd, 0) != 0)
+        return errno;
+    for (apr_size_t done = 0; done < size;) {
+        size_t more = size - done < ZEROS ? size - done : ZEROS;
+        ssize_t written = pwrite(fd, zeros, more, (off_t)done);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            return written < 0 ? errno : ENOSPC;
+        done += (apr_size_t)written;
+    }
+    return fdatasync(fd) == 0 ? APR_SUCCESS : errno;
+}
+
+static apr_status_t make(const opening_t *opening, int fd, const char *path)
+{
+    cs_queue_t queue;
+    ledger_t empty = {.sequence = 0};
+    apr_status_t status = fill(fd, HEADER_SIZE + opening->capacity);
+
+    if (status != APR_SUCCESS) {
+        unlink(path); /* gives the room back */
+        return status;
+    }
+    if ((status = map_file(&queue, fd, opening->capacity)) != APR_SUCCESS)
+        return status;
+    queue.header->version = QUEUE_VERSION;
+    queue.header->mutex_size = sizeof(pthread_mutex_t);
+    queue.header->capacity = opening->capacity;
+    queue_publish(&queue, &empty);
+    status = queue_init_mutexes(queue.header);
+    memcpy(queue.header->magic, QUEUE_MAGIC, sizeof(queue.header->magic));
+    if (status == APR_SUCCESS && fdatasync(fd) != 0)
+        status = errno;
+    unmap_file(&queue);
+    return status == APR_SUCCESS ? cs_disk_sync_directory(opening->options->directory) : status;
+}
+
+static apr_status_t move_aside(const opening_t *opening)
+{
+    char aside[APR_PATH_MAX + 40];
+    apr_time_exp_t now;
+
+    apr_time_exp_gmt(&now, apr_time_now());
+    apr_snprintf(aside, sizeof(aside), "%s.aside-%04d%02d%02dT%02d%02d%02d-%06dZ", opening->path, now.tm_year + 1900,
+                 now.tm_mon + 1, now.tm_mday, now.tm_hour, now.tm_min, now.tm_sec, now.tm_usec);
+    if (rename(opening->path, aside) != 0) {
+        apr_status_t status = errno;
+        cs_log(opening->log, CS_LOG_ERROR, status, "%s is no queue of this version, and cannot be moved aside: move it",
+               opening->path);
+        return status;
+    }
+    cs_log(opening->log, CS_LOG_ERROR, APR_SUCCESS,
+           "%s is no queue of this version, or damaged: it is now %s, and a new one is made", opening->path, aside);
+    return AGAIN;
+}
+
+/* --- another capacity --- */
+
+static apr_status_t copy_waiting(cs_queue_t *to, cs_queue_t *from)
+{
+    apr_uint64_t cursor = 0, copied = 0, copied_bytes = 0;
+    cs_queue_record_t record;
+    ledger_t ledger;
+
+    while (cs_queue_read(&record, 1, from, &cursor)) {
+        apr_status_t status = cs_queue_append(to, &record.data, 1, record.queued_at);
+        if (status != APR_SUCCESS)
+            return status;
+        copied++;
+        copied_bytes += record.data.length;
+    }
+    ledger = *ledger_of(from); /* what was settled out of order, and stays behind, was delivered */
+    ledger.delivered = ledger.appended - ledger.rejected - ledger.lost - copied;
+    ledger.delivered_bytes = ledger.appended_bytes - ledger.rejected_bytes - ledger.lost_bytes - copied_bytes;
+    ledger.head = ledger_of(to)->head;
+    ledger.tail = ledger_of(to)->tail;
+    queue_publish(to, &ledger);
+    to->header->owner_deaths = from->header->owner_deaths;
+    memcpy(to->header->counters, from->header->counters, sizeof(to->header->counters));
+    return APR_SUCCESS;
+}
+
+/* Puts a file of the wanted capacity in this one's place, with all that waits in it. */
+static apr_status_t resize(const opening_t *opening, cs_queue_t *old)
+{
+    char path[APR_PATH_MAX + 4];
+    cs_queue_t wider = {.fd = -1};
+    apr_status_t status;
+    int fd;
+
+    cs_queue_advance(old); /* what is settled takes no room */
+    if (ledger_of(old)->head - ledger_of(old)->tail > opening->capacity) {
+        cs_log(opening->log, CS_LOG_WARNING, APR_SUCCESS,
+               "queue %s keeps its %" APR_SIZE_T_FMT " bytes: what waits in it does not fit into %" APR_SIZE_T_FMT
+               "; restart when it is empty",
+               opening->path, old->capacity, opening->capacity);
+        return APR_SUCCESS;
+    }
+    snprintf(path, sizeof(path), "%s.new", opening->path);
+    unlink(path); /* of one who died here */
+    if ((status = open_file(&fd, path, O_EXCL)) != APR_SUCCESS)
+        return status;
+    if ((status = make(opening, fd, path)) == APR_SUCCESS &&
+        (status = map_file(&wider, fd, opening->capacity)) == APR_SUCCESS) {
+        status = copy_waiting(&wider, old);
+        unmap_file(&wider);
+    }
+    if (status == APR_SUCCESS && (fdatasync(fd) != 0 || rename(path, opening->path) != 0))
+        status = errno;
+    close(fd);
+    if (status != APR_SUCCESS) {
+        unlink(path);
+        cs_log(opening->log, CS_LOG_WARNING, status, "queue %s keeps its %" APR_SIZE_T_FMT " bytes", opening->path,
+               old->capacity);
+        return APR_SUCCESS;
+    }
+    cs_log(opening->log, CS_LOG_NOTICE, APR_SUCCESS,
+           "queue %s has %" APR_SIZE_T_FMT " bytes now, it had %" APR_SIZE_T_FMT, opening->path, opening->capacity,
+           old->capacity);
+    return AGAIN;
+}
+
+/* --- opening --- */
+
+/* We hold the exclusive lock. */
+static apr_status_t prepare(const opening_t *opening, int fd)
+{
+    apr_size_t capacity;
+    cs_queue_t queue;
+    apr_status_t status;
+
+    switch (look_at(&capacity, fd)) {
+    case FILE_EMPTY:
+        return make(opening, fd, opening->path);
+    case FILE_FOREIGN:
+        return move_aside(opening);
+    case FILE_QUEUE:
+        break;
+    }
+    if ((status = map_file(&queue, fd, capacity)) != APR_SUCCESS)
+        return status;
+    status = queue_recover(&queue, opening->path, opening->log);
+    if (status == APR_EGENERAL)
+        status = move_aside(opening);
+    else if (status == APR_SUCCESS && capacity != opening->capacity)
+        status = resize(opening, &queue);
+    unmap_file(&queue);
+    return status;
+}
+
+/* One look at the path. AGAIN: what was there is there no more. */
+static apr_status_t attempt(cs_queue_t *queue, const opening_t *opening)
+{
+    apr_size_t capacity;
+    int fd;
+    apr_status_t status = open_file(&fd, opening->path, 0);
+
+    if (status != APR_SUCCESS)
+        return status;
+    status = lock_file(fd, LOCK_EX | LOCK_NB);
+    if (status == APR_SUCCESS)
+        status = still_at(opening->path, fd) ? prepare(opening, fd) : AGAIN;
+    else if (status == EWOULDBLOCK)
+        status = APR_SUCCESS; /* others use it, or one makes it */
+    if (status == APR_SUCCESS)
+        status = lock_file(fd, LOCK_SH);
+    if (status == APR_SUCCESS && (!still_at(opening->path, fd) || look_at(&capacity, fd) != FILE_QUEUE))
+        status = AGAIN;
+    if (status == APR_SUCCESS)
+        status = map_file(queue, fd, capacity);
+    if (status != APR_SUCCESS)
+        close(fd);
+    return status;
+}
+
+static void explain(const opening_t *opening, apr_status_t status)
+{
+    const char *advice = "look at the folder and its file system";
+
+    if (status == ENOSPC || status == EDQUOT)
+        advice = "free room on that disk, or write a smaller queue= for this stream";
+    else if (status == EACCES || status == EPERM || status == EROFS)
+        advice = "let httpd's user read and write it, and its folder";
+    else if (status == ELOOP || status == EINVAL)
+        advice = "something that is no regular file is in its place: remove it";
+    else if (status == ENOENT)
+        advice = "make the folder";
+    cs_log(opening->log, CS_LOG_ERROR, status, "queue %s of %" APR_SIZE_T_FMT " bytes cannot be opened: %s",
+           opening->path, opening->capacity, advice);
+}
+
+apr_status_t cs_queue_open(cs_queue_t **queue, const cs_queue_options_t *options, const cs_log_t *log)
+{
+    opening_t opening = {.options = options, .log = log};
+    cs_queue_t *opened = calloc(1, sizeof(*opened));
+    apr_status_t status = AGAIN;
+
+    if (!opened)
+        return APR_ENOMEM;
+    opening.capacity = ((apr_size_t)options->capacity + HEADER_SIZE - 1) / HEADER_SIZE * HEADER_SIZE;
+    snprintf(opening.path, sizeof(opening.path), "%s/%s.queue", options->directory, options->name);
+    for (int i = 0; status == AGAIN && i < OPEN_ATTEMPTS; i++)
+        status = attempt(opened, &opening);
+    if (status != APR_SUCCESS) {
+        explain(&opening, status);
+        free(opened);
+        return status;
+    }
+    opened->synced = options->synced;
+    *queue = opened;
+    return APR_SUCCESS;
+}
+
+void cs_queue_close(cs_queue_t *queue)
+{
+    unmap_file(queue);
+    close(queue->fd);
+    free(queue);
+}

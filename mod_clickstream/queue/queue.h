@@ -1,0 +1,82 @@
+/* The queue of a stream: bytes go in, and come out until they are acknowledged.
+ *
+ * Properties: one regular file, DIR/NAME.queue, mapped by every process that uses the stream. It keeps what
+ *   was appended through the death of any process at any instruction; synced appends outlive a loss of
+ *   power as well. An append is all or nothing. It knows nothing of what the bytes mean.
+ * Operation: the file is a header and a ring of frames; see layout.h. Positions count bytes from the file's
+ *   beginning for ever: a record's position is its name, and the ring is position modulo capacity.
+ * Safety: append and the counters are for any thread of any process. Everything under "The sender's side"
+ *   is for the one thread on the host that holds the sender lock. Both locks are robust: when their holder
+ *   dies, the next one goes on, and finds either all or nothing of what the dead one was about to do.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CS_QUEUE_H
+#define CS_QUEUE_H
+
+#include <apr_pools.h>
+#include <apr_time.h>
+
+#include "common/log.h"
+#include "common/text.h"
+
+typedef struct cs_queue_t cs_queue_t;
+
+typedef struct cs_queue_options_t {
+    const char *directory;
+    const char *name;
+    apr_int64_t capacity; /* bytes of the ring; rounded up to whole pages */
+    int synced;           /* an append returns when the disk has it */
+} cs_queue_options_t;
+
+/* Opens the queue, and makes it or recovers it where nobody else has it open. A file that is no queue, or a
+ * damaged one, is moved aside and named in the log. Another capacity takes effect when the first process
+ * opens the file, and what waits in it fits.
+ * Errors: APR_ENOSPC, APR_EACCES and so on, each logged with what to do. Blocks while another process
+ * makes or recovers the file. `*queue` lives until cs_queue_close() or the end of the process: never unmap
+ * it in a cleanup that may run while a thread of this process holds one of its locks. */
+apr_status_t cs_queue_open(cs_queue_t **queue, const cs_queue_options_t *options, const cs_log_t *log);
+
+/* Unmaps and closes; nothing is flushed, and nothing needs to be. */
+void cs_queue_close(cs_queue_t *queue);
+
+/* Appends all records or none.
+ * APR_ENOSPC: there is no room now. APR_EINVAL: there will never be. Others: the file cannot be used. */
+apr_status_t cs_queue_append(cs_queue_t *queue, const cs_span_t *records, int count, apr_time_t now);
+
+/* What the queue counts. The counters below are kept for others, who give them their meaning. */
+#define CS_QUEUE_COUNTERS 256
+typedef struct cs_queue_stats_t {
+    apr_int64_t capacity, used;                                /* bytes of the ring, frames included */
+    apr_uint64_t appended, delivered, rejected, lost, waiting; /* records since the file was made */
+    apr_uint64_t delivered_bytes, waiting_bytes;               /* of records */
+    apr_time_t oldest;                                         /* when the first waiting record came, or 0 */
+    apr_uint64_t owner_deaths;                                 /* locks taken over from a dead process */
+} cs_queue_stats_t;
+apr_status_t cs_queue_stats(cs_queue_stats_t *stats, cs_queue_t *queue);
+
+void cs_queue_count(cs_queue_t *queue, int counter, apr_uint64_t more);
+apr_uint64_t cs_queue_counted(const cs_queue_t *queue, int counter);
+
+/* --- The sender's side --- */
+
+/* Becomes the sender. Waits at most `wait` (0: not at all): APR_TIMEUP. Unlocked by the same thread only. */
+apr_status_t cs_queue_sender_lock(cs_queue_t *queue, apr_interval_time_t wait);
+void cs_queue_sender_unlock(cs_queue_t *queue);
+
+typedef struct cs_queue_record_t {
+    apr_uint64_t position; /* its name, for cs_queue_settle() */
+    cs_span_t data;        /* lies in the mapped file until the record is settled and passed by */
+    apr_time_t queued_at;
+} cs_queue_record_t;
+
+/* Reads up to `most` unsettled records from `*cursor` on, and moves it behind them. A cursor begins at 0,
+ * which stands for the oldest. Returns how many there were. */
+int cs_queue_read(cs_queue_record_t *records, int most, cs_queue_t *queue, apr_uint64_t *cursor);
+
+/* Marks a record, in any order. It is not read again, by any later sender either. */
+typedef enum { CS_SETTLED_DELIVERED = 1, CS_SETTLED_REJECTED } cs_settled_t;
+void cs_queue_settle(cs_queue_t *queue, apr_uint64_t position, cs_settled_t as);
+
+/* Frees the room of the settled records at the tail, and counts them. */
+apr_status_t cs_queue_advance(cs_queue_t *queue);
+
+#endif
