@@ -1,0 +1,266 @@
+"""A private httpd for tests: from the build tree, on a free loopback port, under any MPM.
+
+HTTPD, HTTPD_LIBEXECDIR and MODULE come from the environment; `make check` sets them.
+"""
+# SPDX-License-Identifier: Apache-2.0
+
+import ctypes
+import http.client
+import json
+import os
+import pathlib
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+HTTPD = os.environ.get("HTTPD", "/usr/sbin/apache2")
+LIBEXECDIR = os.environ.get("HTTPD_LIBEXECDIR", "/usr/lib/apache2/modules")
+TOP = pathlib.Path(__file__).resolve().parents[2]
+MODULE = os.environ.get("MODULE", str(TOP / "mod_clickstream/.libs/mod_clickstream.so"))
+MPMS = ("event", "worker", "prefork")
+
+# What apps of the first implementation send.
+HEADERS = {
+    "client_id": "touchwood-app",
+    "Authorization": "Bearer eyJhbGciOiJIUzI1NiJ9.e30.c2ln",
+    "Content-Type": "application/json",
+    "X-Forwarded-For": "90.200.187.19, 165.225.197.24",
+    "User-Agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 15_3 like Mac OS X)",
+}
+ADDED = ('"client_id":"touchwood-app","client_ip":"90.200.187.19, 165.225.197.24",'
+         '"user_agent":"Mozilla/5.0 (iPhone; CPU iPhone OS 15_3 like Mac OS X)"')
+COLLECTED = '{"response_code":"200","message":"Clickstream collected."}'
+
+# Enough processes and threads to compete, few enough for two cores.
+PROCESSES = {
+    "event": "StartServers 2\nServerLimit 4\nThreadsPerChild 8\nMaxRequestWorkers 32\n",
+    "worker": "StartServers 2\nServerLimit 4\nThreadsPerChild 8\nMaxRequestWorkers 32\n",
+    "prefork": "StartServers 10\nMinSpareServers 10\nMaxSpareServers 20\nMaxRequestWorkers 24\n",
+}
+
+CONFIGURATION = """\
+ServerRoot "{root}"
+ServerName localhost
+Listen 127.0.0.1:{port}
+PidFile "{root}/httpd.pid"
+ErrorLog "{root}/error.log"
+LogLevel warn clickstream:{loglevel}
+ErrorLogFormat "[%t] [%-m:%l] [pid %P] %M"
+DefaultRuntimeDir "{root}"
+CoreDumpDirectory "{root}"
+DocumentRoot "{root}/htdocs"
+KeepAlive On
+MaxKeepAliveRequests 0
+KeepAliveTimeout 10
+GracefulShutdownTimeout 10
+LoadModule mpm_{mpm}_module "{libexec}/mod_mpm_{mpm}.so"
+<IfModule !unixd_module>
+LoadModule unixd_module "{libexec}/mod_unixd.so"
+</IfModule>
+LoadModule authz_core_module "{libexec}/mod_authz_core.so"
+LoadModule clickstream_module "{module}"
+{user}
+{processes}
+{directives}
+<Location "/poc-kstream/">
+    SetHandler clickstream
+{location}
+</Location>
+"""
+
+
+def wait_for(condition, seconds=20, what="condition"):
+    """The first true value of condition(), asked until a deadline."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {seconds} s for {what}")
+        time.sleep(0.01)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def httpd_user():
+    """The user that a root httpd becomes; None where we are not root."""
+    if os.geteuid() != 0:
+        return None
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return next(name for name in ("www-data", "apache", "nobody") if name in names)
+
+
+def public_folder():
+    """A new folder that httpd's user can get into; pytest's own are closed to other users."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="clickstream-test-"))
+    folder.chmod(0o755)
+    return folder
+
+
+def give_to_user(path):
+    user = httpd_user()
+    if user:
+        shutil.chown(path, user, pwd.getpwnam(user).pw_gid)
+
+
+def die_with_parent():
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: no server outlives its test
+
+
+class Httpd:
+    """One server, with its folder. Use it with `with`; leaving checks the error log."""
+
+    def __init__(self, directives="", location="", mpm="event", loglevel="info", environment=None, folder=None):
+        self.root = folder or public_folder()
+        self.owned = folder is None
+        self.port = free_port()
+        self.mpm = mpm
+        self.expected_errors = []  # texts of warnings and errors that this test provokes
+        self.environment = {key: value for key, value in os.environ.items()
+                            if not key.startswith("AWS_") and key != "HOME"} | (environment or {})
+        self.process = None
+        self.queues = self.root / "queues"
+        (self.root / "htdocs").mkdir(exist_ok=True)
+        user = httpd_user()
+        self.parts = {
+            "root": self.root, "port": self.port, "mpm": mpm, "libexec": LIBEXECDIR, "module": MODULE,
+            "loglevel": loglevel, "user": f"User {user}\nGroup {self._group(user)}" if user else "",
+            "processes": PROCESSES[mpm],
+        }
+        self.configure(directives, location)
+
+    @staticmethod
+    def _group(user):
+        return f"#{pwd.getpwnam(user).pw_gid}"
+
+    def configure(self, directives="", location=""):
+        if "ClickstreamQueueDir" not in directives:
+            directives = f'ClickstreamQueueDir "{self.queues}"\n{directives}'
+        directives = directives.replace("@ROOT@", str(self.root))
+        (self.root / "httpd.conf").write_text(
+            CONFIGURATION.format(directives=directives, location=location, **self.parts))
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, kind, *_):
+        self.stop()
+        try:
+            if kind is None:
+                assert self.complaints() == []
+        finally:
+            if self.owned:
+                shutil.rmtree(self.root, ignore_errors=True)
+
+    # --- the process ---
+
+    def command(self, *arguments):
+        return [HTTPD, "-d", str(self.root), "-f", str(self.root / "httpd.conf"), *arguments]
+
+    def check(self):
+        """`httpd -t`: its exit code and what it said."""
+        done = subprocess.run(self.command("-t"), env=self.environment, capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stderr
+
+    def launch(self):
+        with open(self.root / "console.log", "ab") as console:
+            self.process = subprocess.Popen(self.command("-DFOREGROUND"), env=self.environment, stdin=subprocess.DEVNULL,
+                                            stdout=console, stderr=console, preexec_fn=die_with_parent,
+                                            start_new_session=True)  # at its end httpd kills its process group
+
+    def start(self):
+        self.launch()
+        wait_for(self._answers, what="httpd to answer")
+
+    def _answers(self):
+        if self.process.poll() is not None:
+            raise RuntimeError(f"httpd ended: {self.console()}\n{self.log()}")
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            return True
+        except OSError:
+            return False
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+        if self.process:
+            self.process.wait(timeout=60)
+
+    def graceful(self):
+        self.process.send_signal(signal.SIGUSR1)
+
+    def children(self):
+        path = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(pid) for pid in path.read_text().split()]
+
+    def kill_all(self):
+        """kill -9 of the whole httpd at once, as the kernel's out-of-memory killer might."""
+        pids = [self.process.pid, *self.children()]
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.process.wait()
+        wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids), what="the children's end")
+
+    # --- what it says ---
+
+    def console(self):
+        return (self.root / "console.log").read_text()
+
+    def log(self):
+        path = self.root / "error.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def complaints(self):
+        """Lines of the error log that no test expected: warnings of ours, errors of anyone's, crashes."""
+        suspect = ("[clickstream:warn", "[clickstream:err", ":error]", ":crit]", ":alert]", ":emerg]", "exit signal",
+                   "AddressSanitizer", "runtime error")
+        return [line for line in self.log().splitlines()
+                if any(text in line for text in suspect) and not any(text in line for text in self.expected_errors)]
+
+    # --- requests ---
+
+    def connect(self):
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+
+    def request(self, method="POST", path="/poc-kstream/", body=None, headers=None, connection=None):
+        """Returns the response, with its text as `.text`."""
+        own = connection or self.connect()
+        own.request(method, path, body, {k: v for k, v in (HEADERS if headers is None else headers).items() if v})
+        response = own.getresponse()
+        response.text = response.read().decode()
+        if not connection:
+            own.close()
+        return response
+
+    def post(self, event, **more):
+        return self.request(body=event if isinstance(event, (str, bytes)) else json.dumps(event), **more)
+
+    # --- the file sink ---
+
+    def objects(self, folder="objects"):
+        return sorted(path for path in (self.root / folder).rglob("*") if path.is_file() and path.name[0] != ".")
+
+    def delivered_lines(self, folder="objects"):
+        return [line for path in self.objects(folder) for line in path.read_text().splitlines()]
+
+
+FILE_STREAM = 'ClickstreamStream clicks file "path=@ROOT@/objects" queue=4M linger=20ms interval=50ms'
+
+
+def firehose_stream(fake, options="queue=16M linger=20ms", name="clicks"):
+    return (f"ClickstreamStream {name} firehose region=us-east-1 endpoint={fake.url}/ "
+            f"ca={fake.directory}/public-ca.pem {options}")
