@@ -212,6 +212,7 @@ static void take(reading_t *reading, struct json_object *object, const cs_json_t
     }
     else {
         places = last_places(members, reading->members->nelts);
+        count = json_object_object_length(places);
         members = apr_pcalloc(reading->pool, (apr_size_t)count * sizeof(*members));
         json_object_object_foreach(places, name, place)
         {
@@ -241,6 +242,14 @@ static void read_event(reading_t *reading, struct json_object *object, const cs_
 
 /* --- a body --- */
 
+/* Where a text breaks off within a surrogate pair, json-c keeps the first half through json_tokener_reset(), and
+ * reads it into the next \u of whatever text comes next: perhaps another client's, perhaps a name. */
+static void forget_surrogate(struct json_tokener *tokener)
+{
+    json_tokener_reset(tokener);
+    json_object_put(json_tokener_parse_ex(tokener, "\"\\u0020\"", -1));
+}
+
 /* Parses one value. Returns 1 with `*object` (to be put; NULL is JSON's null) and `*json` within `text`.
  * Only white space may follow it, unless `trailing` is allowed. Otherwise rejects what is there, and
  * returns 0. */
@@ -264,6 +273,7 @@ static int parse(struct json_object **object, cs_json_t *json, reading_t *readin
     if (error != json_tokener_success) {
         reject_text(reading, error == json_tokener_error_depth ? CS_REASON_TOO_DEEP : CS_REASON_MALFORMED_JSON,
                     culprit);
+        forget_surrogate(tokener);
         return 0;
     }
     if (!cs_json_measure(json, text.at, text.at + text.length)) {
@@ -326,14 +336,11 @@ static cs_body_t read_array(reading_t *reading, struct json_object *array, const
     return CS_BODY_MANY;
 }
 
-/* Whether `text`, what follows an object, begins on a line of its own: then the body is lines. */
-static int more_lines(const char *text, const char *end)
+static const char *skip_space(const char *at, const char *end)
 {
-    int newline = 0;
-
-    for (; text < end && strchr(" \t\r\n", *text); text++)
-        newline |= *text == '\n';
-    return newline && text < end;
+    while (at < end && strchr(" \t\r\n", *at))
+        at++;
+    return at;
 }
 
 cs_body_t cs_events_read(cs_parser_t *parser, cs_span_t body, int lines, const cs_event_rules_t *rules,
@@ -359,11 +366,12 @@ cs_body_t cs_events_read(cs_parser_t *parser, cs_span_t body, int lines, const c
         return read_lines(&reading, body);
     if (!parse(&root, &json, &reading, body, 1))
         return CS_BODY_ONE;
-    const char *after = json.text.at + json.text.length;
-    if (json_object_is_type(root, json_type_object) && more_lines(after, end))
+    const char *after = json.text.at + json.text.length, *more = skip_space(after, end);
+    /* Something on a line of its own behind an object: then the body is lines. */
+    if (json_object_is_type(root, json_type_object) && more < end && memchr(after, '\n', (size_t)(more - after)))
         kind = read_lines(&reading, body);
-    else if (after + strspn(after, " \t\r\n") < end)
-        reject_text(&reading, CS_REASON_MALFORMED_JSON, after + strspn(after, " \t\r\n"));
+    else if (more < end)
+        reject_text(&reading, CS_REASON_MALFORMED_JSON, more);
     else if (json_object_is_type(root, json_type_array))
         kind = read_array(&reading, root, &json);
     else

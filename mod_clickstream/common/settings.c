@@ -149,8 +149,10 @@ static int is_endpoint(const char *url)
 {
     static const char *const plain[] = {"http://127.0.0.1", "http://localhost", "http://[::1]"};
 
+    if (strpbrk(url, "@?# ")) /* a user's name, or something that is no part of the address to sign */
+        return 0;
     if (starts_with(url, "https://"))
-        return url[8] != '\0';
+        return !strchr("/:", url[8]);
     for (size_t i = 0; i < ELEMENTS(plain); i++) {
         if (starts_with(url, plain[i]) && strchr(":/", url[strlen(plain[i])]))
             return 1;
@@ -206,6 +208,8 @@ static const char *read_words(void *settings, const cs_setting_t *row, int argc,
         if (row->kind == ORIGINS && !is_origin(argv[i]))
             return apr_psprintf(pool, "\"%s\" is no origin: write https://app.example.com, https://*.example.com or *",
                                 argv[i]);
+        if (!*argv[i])
+            return "an empty value is not possible here";
         APR_ARRAY_PUSH(words, const char *) = apr_pstrdup(pool, argv[i]);
     }
     return NULL;
@@ -279,11 +283,31 @@ static const char *read_option(cs_stream_t *stream, const char *word, apr_pool_t
     return error ? apr_pstrcat(pool, row->name, "=: ", error, NULL) : NULL;
 }
 
-static const char *stream_whole(const cs_stream_t *stream, apr_pool_t *pool)
+/* A region is a part of a host's name, so nothing else may be in it. Where none is written, the environment's
+ * counts, as for every AWS program. */
+static const char *complete_region(cs_stream_t *stream, apr_pool_t *pool)
+{
+    static const char *const variables[] = {"AWS_REGION", "AWS_DEFAULT_REGION"};
+
+    for (size_t i = 0; !stream->region && i < ELEMENTS(variables); i++) {
+        const char *value = getenv(variables[i]);
+        if (value && *value)
+            stream->region = apr_pstrdup(pool, value);
+    }
+    if (!stream->region)
+        return apr_psprintf(pool,
+                            "stream %s has no region: write region=, such as region=eu-central-1, or set AWS_REGION",
+                            stream->name);
+    if (stream->region[strspn(stream->region, "abcdefghijklmnopqrstuvwxyz0123456789-")])
+        return apr_psprintf(pool, "region=%s is no region: write one such as region=eu-central-1", stream->region);
+    return NULL;
+}
+
+static const char *complete(cs_stream_t *stream, apr_pool_t *pool)
 {
     if (stream->sink == CS_SINK_FILE && !stream->path)
         return apr_psprintf(pool, "stream %s has no folder: write path=/some/folder", stream->name);
-    return NULL;
+    return stream->sink == CS_SINK_FIREHOSE ? complete_region(stream, pool) : NULL;
 }
 
 static const char *read_stream(void *settings, const cs_setting_t *row, int argc, const char *const *argv,
@@ -310,7 +334,7 @@ static const char *read_stream(void *settings, const cs_setting_t *row, int argc
             return apr_psprintf(pool, "there is a stream %s already: give this one another name", stream->name);
     }
     cs_settings_defaults(cs_stream_settings, stream, pool);
-    if ((error = stream_whole(stream, pool)))
+    if ((error = complete(stream, pool)))
         return error;
     APR_ARRAY_PUSH(streams, cs_stream_t *) = stream;
     return NULL;
@@ -397,7 +421,7 @@ cs_stream_t *cs_server_stream(const cs_server_t *server, const char *name)
 
 const char *cs_server_check(const cs_server_t *server, apr_pool_t *pool)
 {
-    if (server->streams && !server->queue_dir)
+    if (server->streams && server->streams->nelts && !server->queue_dir)
         return apr_psprintf(pool,
                             "ClickstreamQueueDir is missing: write the folder for the queue of stream %s, such as "
                             "ClickstreamQueueDir /var/lib/clickstream",

@@ -69,7 +69,7 @@ static void read_line(cs_credentials_t *credentials, int *inside, const char *se
     } keys[] = {{"aws_access_key_id", &credentials->access_key},
                 {"aws_secret_access_key", &credentials->secret_key},
                 {"aws_session_token", &credentials->session_token}};
-    char *text = trim(line), *equals = strchr(text, '=');
+    char *text = trim(line), *equals = strchr(text, '='), *value;
 
     if (*text == '[') {
         text[strcspn(text, "]")] = '\0';
@@ -79,9 +79,10 @@ static void read_line(cs_credentials_t *credentials, int *inside, const char *se
     if (!*inside || !equals || *text == '#' || *text == ';')
         return;
     *equals = '\0';
+    value = trim(equals + 1);
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
         if (strcasecmp(trim(text), keys[i].name) == 0)
-            *keys[i].value = apr_pstrdup(pool, trim(equals + 1));
+            *keys[i].value = *value ? apr_pstrdup(pool, value) : NULL;
     }
 }
 

@@ -59,6 +59,7 @@ static void finish_batches(file_sink_t *file, apr_status_t status, const char *w
     object_t *object = &file->object;
     char why[120];
 
+    file->flushing = 0;
     if (status != APR_SUCCESS) {
         result.reason = apr_psprintf(file->scratch, "%s: %s", what, apr_strerror(status, why, sizeof(why)));
         result.advice = "free room on that disk, or let httpd's user write there";
@@ -228,13 +229,12 @@ static void poll_object(cs_sink_t *sink, apr_interval_time_t wait)
             return;
         }
     }
-    file->flushing = 0;
     apr_sleep(left < wait ? left : wait);
 }
 
 static void flush(cs_sink_t *sink)
 {
-    file_of(sink)->flushing = 1;
+    file_of(sink)->flushing = file_of(sink)->object.fd >= 0;
 }
 
 static void destroy(cs_sink_t *sink)

@@ -38,6 +38,14 @@ static int writable_by_user(const char *directory)
     return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+/* Makes a folder, and those above it, which everybody may search as usual. */
+static apr_status_t make_with_parents(const char *directory, apr_fileperms_t mode, apr_pool_t *pool)
+{
+    apr_status_t status = apr_dir_make_recursive(ap_make_dirstr_parent(pool, directory), APR_FPROT_OS_DEFAULT, pool);
+
+    return status == APR_SUCCESS ? apr_dir_make(directory, mode, pool) : status;
+}
+
 /* Only a folder that we made ourselves is given to httpd's user. */
 static int make_directory(server_rec *server, const char *what, const char *directory, apr_fileperms_t mode,
                           apr_pool_t *pool)
@@ -46,7 +54,7 @@ static int make_directory(server_rec *server, const char *what, const char *dire
     apr_status_t status = APR_SUCCESS;
 
     if (stat(directory, &info) != 0) {
-        status = apr_dir_make_recursive(directory, mode, pool);
+        status = make_with_parents(directory, mode, pool);
         if (status == APR_SUCCESS && geteuid() == 0 &&
             chown(directory, ap_unixd_config.user_id, ap_unixd_config.group_id) != 0)
             status = errno;
@@ -66,8 +74,11 @@ static int make_directory(server_rec *server, const char *what, const char *dire
     return OK;
 }
 
-static int check_room(server_rec *server, const cs_server_t *settings, const cs_stream_t *stream, apr_pool_t *pool)
+/* `*promised` is what the streams before this one will take. */
+static int check_room(apr_uint64_t *promised, server_rec *server, const cs_server_t *settings,
+                      const cs_stream_t *stream, apr_pool_t *pool)
 {
+    apr_uint64_t size = (apr_uint64_t)cs_queue_file_size(stream->queue);
     const char *path = apr_psprintf(pool, "%s/%s.queue", settings->queue_dir, stream->name);
     struct statvfs disk;
     struct stat info;
@@ -76,13 +87,15 @@ static int check_room(server_rec *server, const cs_server_t *settings, const cs_
     if (lstat(path, &info) == 0 || statvfs(settings->queue_dir, &disk) != 0)
         return OK; /* it has its room; or the child will tell */
     room = (apr_uint64_t)disk.f_bavail * disk.f_frsize;
-    if (room >= (apr_uint64_t)stream->queue)
+    room -= *promised < room ? *promised : room;
+    *promised += size;
+    if (room >= size)
         return OK;
     return refuse(server, 0,
                   apr_psprintf(pool,
-                               "ClickstreamStream %s: its queue takes %" APR_INT64_T_FMT " bytes, and %s has room "
+                               "ClickstreamStream %s: its queue takes %" APR_UINT64_T_FMT " bytes, and %s has room "
                                "for %" APR_UINT64_T_FMT ": free some, or write a smaller queue=",
-                               stream->name, stream->queue, settings->queue_dir, room));
+                               stream->name, size, settings->queue_dir, room));
 }
 
 static apr_status_t cleanup_http(void *unused)
@@ -95,6 +108,7 @@ static apr_status_t cleanup_http(void *unused)
 int cs_start(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *server)
 {
     const cs_server_t *settings = cs_config_server(server);
+    apr_uint64_t promised = 0;
     int result;
 
     (void)plog;
@@ -104,7 +118,7 @@ int cs_start(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec 
                             APR_FPROT_UREAD | APR_FPROT_UWRITE | APR_FPROT_UEXECUTE, ptemp);
     for (int i = 0; result == OK && i < settings->streams->nelts; i++) {
         const cs_stream_t *stream = APR_ARRAY_IDX(settings->streams, i, cs_stream_t *);
-        result = check_room(server, settings, stream, ptemp);
+        result = check_room(&promised, server, settings, stream, ptemp);
         if (result == OK && stream->sink == CS_SINK_FILE)
             result = make_directory(server, apr_psprintf(ptemp, "ClickstreamStream %s file path", stream->name),
                                     stream->path, APR_FPROT_OS_DEFAULT, ptemp);

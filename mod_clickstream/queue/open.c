@@ -304,12 +304,22 @@ static void explain(const opening_t *opening, apr_status_t status)
         advice = "free room on that disk, or write a smaller queue= for this stream";
     else if (status == EACCES || status == EPERM || status == EROFS)
         advice = "let httpd's user read and write it, and its folder";
-    else if (status == ELOOP || status == EINVAL)
+    else if (status == ELOOP || status == EINVAL || status == EISDIR || status == ENXIO)
         advice = "something that is no regular file is in its place: remove it";
     else if (status == ENOENT)
         advice = "make the folder";
     cs_log(opening->log, CS_LOG_ERROR, status, "queue %s of %" APR_SIZE_T_FMT " bytes cannot be opened: %s",
            opening->path, opening->capacity, advice);
+}
+
+static apr_size_t whole_pages(apr_int64_t capacity)
+{
+    return ((apr_size_t)capacity + HEADER_SIZE - 1) / HEADER_SIZE * HEADER_SIZE;
+}
+
+apr_int64_t cs_queue_file_size(apr_int64_t capacity)
+{
+    return HEADER_SIZE + (apr_int64_t)whole_pages(capacity);
 }
 
 apr_status_t cs_queue_open(cs_queue_t **queue, const cs_queue_options_t *options, const cs_log_t *log)
@@ -320,7 +330,7 @@ apr_status_t cs_queue_open(cs_queue_t **queue, const cs_queue_options_t *options
 
     if (!opened)
         return APR_ENOMEM;
-    opening.capacity = ((apr_size_t)options->capacity + HEADER_SIZE - 1) / HEADER_SIZE * HEADER_SIZE;
+    opening.capacity = whole_pages(options->capacity);
     snprintf(opening.path, sizeof(opening.path), "%s/%s.queue", options->directory, options->name);
     for (int i = 0; status == AGAIN && i < OPEN_ATTEMPTS; i++)
         status = attempt(opened, &opening);

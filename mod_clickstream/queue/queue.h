@@ -35,6 +35,9 @@ typedef struct cs_queue_options_t {
  * it in a cleanup that may run while a thread of this process holds one of its locks. */
 apr_status_t cs_queue_open(cs_queue_t **queue, const cs_queue_options_t *options, const cs_log_t *log);
 
+/* What the file of a queue of this capacity takes on the disk. */
+apr_int64_t cs_queue_file_size(apr_int64_t capacity);
+
 /* Unmaps and closes; nothing is flushed, and nothing needs to be. */
 void cs_queue_close(cs_queue_t *queue);
 

@@ -43,11 +43,13 @@ static int choose_ledger(cs_queue_t *queue)
     const ledger_t *ledger = queue->header->ledger;
     int whole[2] = {ledger_whole(&ledger[0], queue->capacity), ledger_whole(&ledger[1], queue->capacity)};
 
+    if (!whole[0] && !whole[1])
+        return 0; /* the file is moved aside as it is */
     if (whole[0] && whole[1])
         queue->header->turn = ledger[1].sequence > ledger[0].sequence;
     else
         queue->header->turn = (apr_uint32_t)whole[1];
-    return whole[0] || whole[1];
+    return 1;
 }
 
 static int frame_whole(const cs_queue_t *queue, apr_uint64_t position, apr_uint64_t head)

@@ -1,0 +1,100 @@
+"""What the README shows a stranger: `make demo`, and the configuration for AWS that is shipped."""
+# SPDX-License-Identifier: Apache-2.0
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import urllib.request
+
+import pytest
+from load import event, record
+from server import BUILD, FILE_STREAM, TOP, Httpd, free_port, is_running, public_folder, wait_for
+
+DEMO = BUILD / "httpd-conf/demo/demo.sh"
+SHIPPED = TOP / "httpd-conf/clickstream.conf"
+
+
+def start_demo(port, folder):
+    """Without a terminal, and with its output in a file."""
+    environment = {**os.environ, "PORT": str(port), "TMPDIR": str(folder)}
+    with open(folder / "output", "wb") as output:
+        return subprocess.Popen([str(DEMO)], env=environment, stdin=subprocess.DEVNULL, stdout=output,
+                                stderr=subprocess.STDOUT, start_new_session=True)
+
+
+@pytest.fixture
+def demo_folder():
+    """Open to httpd's user, as /tmp is."""
+    folder = public_folder()
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_the_demo_shows_the_delivered_events_serves_and_cleans_up(demo_folder, ending):
+    port = free_port()
+    process = start_demo(port, demo_folder)
+    try:
+        text = wait_for(lambda: (lambda said: "until Ctrl-C" in said and said)((demo_folder / "output").read_text()),
+                        what="the demo to serve")
+        assert text.count("Clickstream collected.") == 4
+        flat = re.sub(r"\s", "", text)
+        for member in ('"value":"en"', '"value":3', '"latitude":22.3193', '"client_ip":"90.200.187.19,165.225.197.24"'):
+            assert flat.count(member) >= 1 + (member != '"client_ip":"90.200.187.19,165.225.197.24"')
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/objects/") as page:
+            assert "Index of /objects" in page.read().decode()
+        roots = list(demo_folder.glob("clickstream-demo.*"))
+        assert len(roots) == 1
+        httpd = int((roots[0] / "httpd.pid").read_text())
+    finally:
+        process.send_signal(ending)
+        code = process.wait(timeout=20)
+    assert code == 0
+    assert not is_running(httpd)
+    assert list(demo_folder.glob("clickstream-demo.*")) == []
+
+
+def test_the_demo_names_a_port_that_is_taken(demo_folder):
+    with Httpd(FILE_STREAM) as other:
+        process = start_demo(other.port, demo_folder)
+        assert process.wait(timeout=20) == 1
+    assert "choose another port" in (demo_folder / "output").read_text()
+
+
+def test_a_killed_demo_leaves_no_server(demo_folder):
+    if not shutil.which("setpriv"):
+        pytest.skip("setpriv is not installed: nothing tells httpd that the demo was killed")
+    port = free_port()
+    process = start_demo(port, demo_folder)
+    wait_for(lambda: "until Ctrl-C" in (demo_folder / "output").read_text(), what="the demo to serve")
+    process.kill()
+    process.wait()
+
+    def is_closed():
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) != 0
+    wait_for(is_closed, what="its httpd to end")
+
+
+def test_the_shipped_configuration_is_right():
+    httpd = Httpd(SHIPPED.read_text())
+    code, said = httpd.check()
+    shutil.rmtree(httpd.root)
+    assert (code, "Syntax OK" in said) == (0, True), said
+
+
+def test_the_shipped_configuration_collects(fake, keys):
+    """As it is, but for where the queue and Firehose are."""
+    text = SHIPPED.read_text()
+    assert "/var/lib/clickstream" in text and "region=us-east-1" in text
+    text = text.replace("ClickstreamQueueDir /var/lib/clickstream", 'ClickstreamQueueDir "@ROOT@/made/queues"')
+    text = text.replace("region=us-east-1", f"region=us-east-1 endpoint={fake.url}/ ca={fake.directory}/public-ca.pem")
+    with Httpd(text, environment=keys) as httpd:
+        answer = httpd.post(event(1), headers=None)
+        assert answer.status == 200
+        assert httpd.request(body=event(2), headers={"client_id": "stranger", "Authorization": "Bearer x"}).status == 403
+        wait_for(fake.records, what="the event")
+    assert b"".join(fake.records()).decode() == record(1) + "\n"

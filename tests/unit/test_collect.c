@@ -1,0 +1,390 @@
+/* The contract: for each request its response and its records.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "unit.h"
+
+#include <apr_strings.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "collect/collect.h"
+
+#define ELEMENTS(array) ((int)(sizeof(array) / sizeof((array)[0])))
+
+/* Request headers: "Name: value", the last one NULL. */
+#define HEADERS 8
+static const char *header(void *from, const char *name)
+{
+    size_t length = strlen(name);
+
+    for (const char *const *line = from; *line; line++) {
+        if (strncasecmp(*line, name, length) == 0 && strncmp(*line + length, ": ", 2) == 0)
+            return *line + length + 2;
+    }
+    return NULL;
+}
+
+/* "Directive argument argument", as in httpd's configuration; the last one NULL. */
+#define DIRECTIVES 4
+static const cs_location_t *configured(const char *const *directives)
+{
+    cs_location_t *settings = apr_palloc(pool, sizeof(*settings));
+
+    cs_settings_unset(cs_location_settings, settings);
+    for (; *directives; directives++) {
+        char **argv;
+        int argc = 0;
+        const char *error;
+        ck_assert_int_eq(apr_tokenize_to_argv(*directives, &argv, pool), APR_SUCCESS);
+        while (argv[argc])
+            argc++;
+        error = cs_settings_read(cs_location_settings, settings, argv[0], argc - 1, (const char *const *)argv + 1,
+                                 pool);
+        ck_assert_msg(!error, "%s", error);
+    }
+    cs_settings_defaults(cs_location_settings, settings, pool);
+    return settings;
+}
+
+#define TOKEN "Authorization: Bearer t"
+#define CLIENT "client_id: app"
+#define GOOD {TOKEN, CLIENT}
+#define MEMBERS "\"token\":\"t\",\"timestamp\":\"2022-02-22T18:37:28.205Z\",\"tag\":\"LIKE_WOOD\""
+#define EVENT "{" MEMBERS "}"
+#define BAD "{\"token\":\"t\",\"timestamp\":\"2022-02-22T18:37:28.205Z\"}"
+#define ADDED ",\"client_id\":\"app\",\"client_ip\":\"192.0.2.1\"}"
+#define RECORD "{" MEMBERS ADDED
+#define COLLECTED "{\"response_code\":\"200\",\"message\":\"Clickstream collected.\""
+#define INVALID "{\"response_code\":\"400\",\"message\":\"Invalid clickstream.\",\"rejected\":["
+#define NO_TOKEN "{\"response_code\":\"401\",\"message\":\"Invalid authorization\"}"
+#define NO_CLIENT "{\"response_code\":\"403\",\"message\":\"Unknown client\"}"
+#define NO_METHOD "{\"response_code\":\"405\",\"message\":\"Method not allowed\"}"
+#define NO_TYPE "{\"response_code\":\"415\",\"message\":\"Unsupported media type\"}"
+#define NO_TAG(index) "{\"index\":" #index ",\"reason\":\"missing_field\",\"field\":\"tag\"}"
+
+static const struct {
+    const char *directives[DIRECTIVES];
+    const char *method, *headers[HEADERS], *query;
+    const char *body; /* NULL: it must not be asked for */
+    int status;
+    const char *answer;
+    int records;
+    const char *record; /* the last one; NULL: there is none */
+} cases[] = {
+    /* one event */
+    {{NULL}, "POST", GOOD, NULL, EVENT, 200, COLLECTED "}", 1, RECORD},
+    {{NULL}, "POST", {TOKEN, CLIENT, "User-Agent: curl/8 \"x\""}, NULL, EVENT, 200, COLLECTED "}", 1,
+     "{" MEMBERS ",\"client_id\":\"app\",\"client_ip\":\"192.0.2.1\",\"user_agent\":\"curl/8 \\\"x\\\"\"}"},
+    {{NULL}, "POST", {TOKEN, CLIENT, "X-Forwarded-For: 90.200.187.19, 165.225.197.24"}, NULL, EVENT, 200,
+     COLLECTED "}", 1,
+     "{" MEMBERS ",\"client_id\":\"app\",\"client_ip\":\"90.200.187.19, 165.225.197.24\"}"},
+    {{NULL}, "POST", GOOD, NULL, "{\n \"client_id\": \"forged\", " MEMBERS ", \"value\": 12345678901234567890.10 }\n",
+     200, COLLECTED "}", 1, "{" MEMBERS ",\"value\":12345678901234567890.10" ADDED},
+    {{NULL}, "POST", GOOD, NULL, BAD, 400, INVALID NO_TAG(0) "]}", 0, NULL},
+    {{NULL}, "POST", GOOD, NULL, "{\"token\":1,\"timestamp\":\"x\",\"tag\":\"x\"}", 400,
+     INVALID "{\"index\":0,\"reason\":\"wrong_type\",\"field\":\"token\"}]}", 0, NULL},
+    {{NULL}, "POST", GOOD, NULL, "{\"token\":\"t\",\"timestamp\":\"x\",\"tag\":\"x\"}", 400,
+     INVALID "{\"index\":0,\"reason\":\"bad_timestamp\",\"field\":\"timestamp\"}]}", 0, NULL},
+    {{NULL}, "POST", GOOD, NULL, "null", 400, INVALID "{\"index\":0,\"reason\":\"not_an_object\"}]}", 0, NULL},
+    {{NULL}, "POST", GOOD, NULL, "{\"a\":}", 400,
+     INVALID "{\"index\":0,\"reason\":\"malformed_json\",\"position\":5}]}", 0, NULL},
+    {{NULL}, "POST", GOOD, NULL, "", 400,
+     INVALID "{\"index\":0,\"reason\":\"malformed_json\",\"position\":0}]}", 0, NULL},
+    {{"ClickstreamRequire 'a\"b'"}, "POST", GOOD, NULL, EVENT, 400,
+     INVALID "{\"index\":0,\"reason\":\"missing_field\",\"field\":\"a\\\"b\"}]}", 0, NULL},
+    {{"ClickstreamRequire user"}, "POST", GOOD, NULL, "{\"user\":7}", 200, COLLECTED "}", 1, "{\"user\":7" ADDED},
+    /* several */
+    {{NULL}, "POST", GOOD, NULL, "[" EVENT "]", 200, COLLECTED ",\"accepted\":1}", 1, RECORD},
+    {{NULL}, "POST", GOOD, NULL, "[" EVENT ", " EVENT "]", 200, COLLECTED ",\"accepted\":2}", 2, RECORD},
+    {{NULL}, "POST", GOOD, NULL, EVENT "\n" EVENT "\n", 200, COLLECTED ",\"accepted\":2}", 2, RECORD},
+    {{NULL}, "POST", {TOKEN, CLIENT, "Content-Type: application/x-ndjson"}, NULL, EVENT "\n", 200,
+     COLLECTED ",\"accepted\":1}", 1, RECORD},
+    {{NULL}, "POST", {TOKEN, CLIENT, "Content-Type: APPLICATION/X-NDJSON; charset=utf-8"}, NULL, "{\n" MEMBERS "}",
+     400,
+     INVALID "{\"index\":0,\"reason\":\"malformed_json\",\"position\":1},"
+             "{\"index\":1,\"reason\":\"malformed_json\",\"position\":9}]}",
+     0, NULL},
+    {{NULL}, "POST", GOOD, NULL, "[" BAD "," EVENT "," BAD "]", 200,
+     COLLECTED ",\"accepted\":1,\"rejected\":[" NO_TAG(0) "," NO_TAG(2) "]}", 1, RECORD},
+    {{NULL}, "POST", GOOD, NULL, EVENT "\n{\n" EVENT, 200,
+     COLLECTED ",\"accepted\":2,\"rejected\":[{\"index\":1,\"reason\":\"malformed_json\",\"position\":72}]}", 2,
+     RECORD},
+    {{NULL}, "POST", GOOD, NULL, "[" BAD "]", 400, INVALID NO_TAG(0) "]}", 0, NULL},
+    {{NULL}, "POST", GOOD, NULL, "[]", 400, INVALID "]}", 0, NULL},
+    /* limits */
+    {{"ClickstreamMaxEvents 1"}, "POST", GOOD, NULL, "[" EVENT "]", 200, COLLECTED ",\"accepted\":1}", 1, RECORD},
+    {{"ClickstreamMaxEvents 1"}, "POST", GOOD, NULL, "[" EVENT "," EVENT "]", 413,
+     "{\"response_code\":\"413\",\"message\":\"Too many events: at most 1 in a request\"}", 0, NULL},
+    {{"ClickstreamMaxEvents 1"}, "POST", GOOD, NULL, EVENT "\n" EVENT, 413,
+     "{\"response_code\":\"413\",\"message\":\"Too many events: at most 1 in a request\"}", 0, NULL},
+    {{"ClickstreamMaxEvent 20"}, "POST", GOOD, NULL, EVENT, 400,
+     INVALID "{\"index\":0,\"reason\":\"too_large\"}]}", 0, NULL},
+    {{"ClickstreamMaxDepth 1"}, "POST", GOOD, NULL, "[{" MEMBERS ",\"x\":[]}," EVENT "]", 200,
+     COLLECTED ",\"accepted\":1,\"rejected\":[{\"index\":0,\"reason\":\"too_deep\"}]}", 1, RECORD},
+    /* media types */
+    {{NULL}, "POST", {TOKEN, CLIENT, "Content-Type: application/json"}, NULL, EVENT, 200, COLLECTED "}", 1, RECORD},
+    {{NULL}, "POST", {TOKEN, CLIENT, "Content-Type:   Application/JSON ; charset=utf-8"}, NULL, EVENT, 200,
+     COLLECTED "}", 1, RECORD},
+    {{NULL}, "POST", {TOKEN, CLIENT, "Content-Type: text/plain;charset=UTF-8"}, NULL, EVENT, 200, COLLECTED "}", 1,
+     RECORD},
+    {{NULL}, "POST", {TOKEN, CLIENT, "Content-Type: "}, NULL, EVENT, 200, COLLECTED "}", 1, RECORD},
+    {{NULL}, "POST", {TOKEN, CLIENT, "Content-Type: application/x-www-form-urlencoded"}, NULL, NULL, 415, NO_TYPE, 0,
+     NULL},
+    {{NULL}, "POST", {TOKEN, CLIENT, "Content-Type: application/jsonp"}, NULL, NULL, 415, NO_TYPE, 0, NULL},
+    /* authorization */
+    {{NULL}, "POST", {CLIENT}, NULL, NULL, 401, NO_TOKEN, 0, NULL},
+    {{NULL}, "POST", {CLIENT, "Authorization: Basic dTpw"}, NULL, NULL, 401, NO_TOKEN, 0, NULL},
+    {{NULL}, "POST", {NULL}, NULL, NULL, 401, NO_TOKEN, 0, NULL},
+    {{"ClickstreamAuth none"}, "POST", {CLIENT}, NULL, EVENT, 200, COLLECTED "}", 1, RECORD},
+    /* clients */
+    {{NULL}, "POST", {TOKEN}, NULL, NULL, 403, NO_CLIENT, 0, NULL},
+    {{NULL}, "POST", {TOKEN, "client_id: "}, NULL, NULL, 403, NO_CLIENT, 0, NULL},
+    {{NULL}, "POST", {TOKEN, "client-id: app"}, NULL, EVENT, 200, COLLECTED "}", 1, RECORD},
+    {{NULL}, "POST", {TOKEN, "client-id: other", CLIENT}, "client_id=third", EVENT, 200, COLLECTED "}", 1, RECORD},
+    {{NULL}, "POST", {TOKEN}, "client_id=app", EVENT, 200, COLLECTED "}", 1, RECORD},
+    {{NULL}, "POST", {TOKEN}, "a=b&client_id=a%70p&c", EVENT, 200, COLLECTED "}", 1, RECORD},
+    {{NULL}, "POST", {TOKEN}, "client_id=two+words", EVENT, 200, COLLECTED "}", 1,
+     "{" MEMBERS ",\"client_id\":\"two words\",\"client_ip\":\"192.0.2.1\"}"},
+    {{NULL}, "POST", {TOKEN}, "client_id=", NULL, 403, NO_CLIENT, 0, NULL},
+    {{NULL}, "POST", {TOKEN}, "client_id=%zz", NULL, 403, NO_CLIENT, 0, NULL},
+    {{NULL}, "POST", {TOKEN}, "client_id=a%00b", NULL, 403, NO_CLIENT, 0, NULL},
+    {{NULL}, "POST", {TOKEN}, "xclient_id=app", NULL, 403, NO_CLIENT, 0, NULL},
+    {{"ClickstreamClient web", "ClickstreamClient app"}, "POST", GOOD, NULL, EVENT, 200, COLLECTED "}", 1, RECORD},
+    {{"ClickstreamClient web"}, "POST", GOOD, NULL, NULL, 403, NO_CLIENT, 0, NULL},
+    /* methods: before anything else */
+    {{NULL}, "GET", GOOD, NULL, NULL, 405, NO_METHOD, 0, NULL},
+    {{NULL}, "HEAD", GOOD, NULL, NULL, 405, NO_METHOD, 0, NULL},
+    {{NULL}, "PUT", {NULL}, NULL, NULL, 405, NO_METHOD, 0, NULL},
+    {{NULL}, "post", GOOD, NULL, NULL, 405, NO_METHOD, 0, NULL},
+    {{NULL}, "OPTIONS", {NULL}, NULL, NULL, 204, NULL, 0, NULL},
+};
+
+static void begin(cs_collect_t *collect, const char *method, const char *const *headers, const char *query,
+                  const cs_location_t *settings, int wanted)
+{
+    const cs_request_t request = {.method = method,
+                                  .query = query,
+                                  .remote_address = "192.0.2.1",
+                                  .header = header,
+                                  .from = (void *)(apr_uintptr_t)headers};
+
+    ck_assert_int_eq(cs_collect_begin(collect, &request, settings, pool), wanted);
+}
+
+static apr_status_t free_body(void *body)
+{
+    free(body);
+    return APR_SUCCESS;
+}
+
+static void give_body(cs_collect_t *collect, const char *body)
+{
+    cs_parser_t *parser = cs_parser_create();
+    size_t length = strlen(body);
+    char *exact = malloc(length); /* not from the pool: nothing may be read behind it */
+
+    memcpy(exact, body, length);
+    apr_pool_cleanup_register(pool, exact, free_body, apr_pool_cleanup_null);
+    cs_collect_body(collect, parser, exact, length);
+    cs_parser_free(parser);
+}
+
+static const char *last_record(const cs_collect_t *collect)
+{
+    cs_span_t record;
+
+    if (!collect->records->nelts)
+        return NULL;
+    record = APR_ARRAY_IDX(collect->records, collect->records->nelts - 1, cs_span_t);
+    return apr_pstrmemdup(pool, record.at, record.length);
+}
+
+START_TEST(answers)
+{
+    cs_collect_t collect;
+
+    begin(&collect, cases[_i].method, cases[_i].headers, cases[_i].query, configured(cases[_i].directives),
+          cases[_i].body != NULL);
+    if (cases[_i].body)
+        give_body(&collect, cases[_i].body);
+    if (collect.records->nelts)
+        cs_collect_end(&collect, APR_SUCCESS);
+    ck_assert_pstr_eq(collect.body, cases[_i].answer);
+    ck_assert_int_eq(collect.status, cases[_i].status);
+    ck_assert_int_eq(collect.records->nelts, cases[_i].records);
+    ck_assert_pstr_eq(last_record(&collect), cases[_i].record);
+    ck_assert_pstr_eq(apr_table_get(collect.headers, "Content-Type"), cases[_i].answer ? "application/json" : NULL);
+    ck_assert_pstr_eq(apr_table_get(collect.headers, "Cache-Control"), "no-store");
+    ck_assert_pstr_eq(apr_table_get(collect.headers, "WWW-Authenticate"), cases[_i].status == 401 ? "Bearer" : NULL);
+    ck_assert_pstr_eq(apr_table_get(collect.headers, "Allow"),
+                      cases[_i].status == 405 || cases[_i].status == 204 ? "POST, OPTIONS" : NULL);
+    ck_assert_ptr_null(apr_table_get(collect.headers, "Retry-After"));
+    ck_assert_ptr_null(apr_table_get(collect.headers, "Vary"));
+}
+END_TEST
+
+/* --- what is counted as refused --- */
+
+static const struct {
+    const char *headers[3], *body;
+    cs_reason_t reason; /* CS_REASON_COUNT: none */
+    int count;
+} refusals[] = {
+    {GOOD, EVENT, CS_REASON_COUNT, 0},
+    {GOOD, "[" BAD "," BAD "]", CS_REASON_MISSING_FIELD, 2},
+    {GOOD, "nonsense", CS_REASON_MALFORMED_JSON, 1},
+    {GOOD, "[1,2,3]", CS_REASON_TOO_MANY_EVENTS, 1},
+    {GOOD, "[1,2]", CS_REASON_NOT_AN_OBJECT, 2},
+    {{CLIENT}, NULL, CS_REASON_UNAUTHORIZED, 1},
+    {{TOKEN}, NULL, CS_REASON_UNKNOWN_CLIENT, 1},
+};
+
+/* That of `reason` is `count`, and all others are 0. */
+static void check_refused(const cs_collect_t *collect, cs_reason_t reason, int count)
+{
+    for (cs_reason_t one = 0; one < CS_REASON_COUNT; one++)
+        ck_assert_msg(collect->refused[one] == (one == reason ? count : 0), "%s: %d", cs_reason_name(one),
+                      collect->refused[one]);
+}
+
+START_TEST(counts_refusals)
+{
+    static const char *const directives[] = {"ClickstreamMaxEvents 2", NULL};
+    cs_collect_t collect;
+
+    begin(&collect, "POST", refusals[_i].headers, NULL, configured(directives), refusals[_i].body != NULL);
+    if (refusals[_i].body)
+        give_body(&collect, refusals[_i].body);
+    check_refused(&collect, refusals[_i].reason, refusals[_i].count);
+}
+END_TEST
+
+static const char *const good_head[] = {TOKEN, CLIENT, NULL};
+static const char *const no_directives[] = {NULL};
+
+START_TEST(answers_too_large)
+{
+    static const char *const directives[] = {"ClickstreamMaxBody 2K", NULL};
+    cs_collect_t collect;
+
+    begin(&collect, "POST", good_head, NULL, configured(directives), 1);
+    cs_collect_too_large(&collect);
+    ck_assert_int_eq(collect.status, 413);
+    ck_assert_str_eq(collect.body, "{\"response_code\":\"413\",\"message\":\"Body too large: at most 2048 bytes\"}");
+    ck_assert_int_eq(collect.records->nelts, 0);
+    check_refused(&collect, CS_REASON_TOO_LARGE, 1);
+}
+END_TEST
+
+/* --- what became of the records --- */
+
+static const struct {
+    apr_status_t appended;
+    int status;
+    const char *answer, *retry_after;
+    int records;
+    cs_reason_t reason;
+} ends[] = {
+    {APR_SUCCESS, 200, COLLECTED ",\"accepted\":2}", NULL, 2, CS_REASON_COUNT},
+    {APR_ENOSPC, 503, "{\"response_code\":\"503\",\"message\":\"Queue full, try again later.\"}", "5", 0,
+     CS_REASON_QUEUE_FULL},
+    {APR_EINVAL, 413,
+     "{\"response_code\":\"413\",\"message\":\"More events than the queue can hold: send fewer at once\"}", NULL, 0,
+     CS_REASON_TOO_LARGE},
+    {APR_EGENERAL, 500, "{\"response_code\":\"50001\",\"message\":\"Failed to collect data.\"}", NULL, 0,
+     CS_REASON_COUNT},
+    {APR_EACCES, 500, "{\"response_code\":\"50001\",\"message\":\"Failed to collect data.\"}", NULL, 0,
+     CS_REASON_COUNT},
+};
+
+START_TEST(ends_with)
+{
+    cs_collect_t collect;
+
+    begin(&collect, "POST", good_head, NULL, configured(no_directives), 1);
+    give_body(&collect, "[" EVENT "," EVENT "]");
+    cs_collect_end(&collect, ends[_i].appended);
+    ck_assert_int_eq(collect.status, ends[_i].status);
+    ck_assert_str_eq(collect.body, ends[_i].answer);
+    ck_assert_pstr_eq(apr_table_get(collect.headers, "Retry-After"), ends[_i].retry_after);
+    ck_assert_int_eq(collect.records->nelts, ends[_i].records);
+    check_refused(&collect, ends[_i].reason, 2);
+}
+END_TEST
+
+/* --- a record has to fit into one of Firehose's, with its newline --- */
+
+/* An event that, with what the server adds, has `length` bytes. */
+static const char *event_for(size_t length)
+{
+    static const char head[] = "{" MEMBERS ",\"x\":\"", tail[] = "\"}";
+    size_t fill = length - (sizeof(head) - 1) - (sizeof("\"" ADDED) - 1);
+    char *event = apr_palloc(pool, sizeof(head) + fill + sizeof(tail));
+
+    memcpy(event, head, sizeof(head) - 1);
+    memset(event + sizeof(head) - 1, 'x', fill);
+    memcpy(event + sizeof(head) - 1 + fill, tail, sizeof(tail));
+    return event;
+}
+
+START_TEST(keeps_to_the_largest_record)
+{
+    static const char *const directives[] = {"ClickstreamMaxEvent 1000K", NULL};
+    cs_collect_t collect;
+
+    begin(&collect, "POST", good_head, NULL, configured(directives), 1);
+    give_body(&collect, event_for(CS_RECORD_MAX - 1));
+    ck_assert_int_eq(collect.status, 200);
+    ck_assert_uint_eq(strlen(last_record(&collect)), CS_RECORD_MAX - 1);
+
+    begin(&collect, "POST", good_head, NULL, configured(directives), 1);
+    give_body(&collect, event_for(CS_RECORD_MAX));
+    ck_assert_int_eq(collect.status, 400);
+    ck_assert_str_eq(collect.body, INVALID "{\"index\":0,\"reason\":\"too_large\"}]}");
+    check_refused(&collect, CS_REASON_TOO_LARGE, 1);
+}
+END_TEST
+
+/* --- browsers --- */
+
+static const struct {
+    const char *method, *headers[4];
+    int status;
+} visits[] = {
+    {"OPTIONS", {"Origin: https://app.example.com"}, 204},
+    {"POST", {"Origin: https://app.example.com"}, 401},
+    {"POST", {"Origin: https://app.example.com", TOKEN}, 403},
+    {"GET", {"Origin: https://app.example.com"}, 405},
+    {"POST", {"Origin: https://app.example.com", TOKEN, CLIENT}, 0},
+};
+
+/* Also of a refusal a page must be able to read why. */
+START_TEST(lets_pages_read_the_answer)
+{
+    static const char *const directives[] = {"ClickstreamAllowOrigin https://app.example.com", NULL};
+    int preflight = visits[_i].status == 204;
+    cs_collect_t collect;
+
+    begin(&collect, visits[_i].method, visits[_i].headers, NULL, configured(directives), !visits[_i].status);
+    ck_assert_int_eq(collect.status, visits[_i].status);
+    ck_assert_str_eq(apr_table_get(collect.headers, "Vary"), "Origin");
+    ck_assert_str_eq(apr_table_get(collect.headers, "Access-Control-Allow-Origin"), "https://app.example.com");
+    ck_assert_pstr_eq(apr_table_get(collect.headers, "Access-Control-Allow-Methods"),
+                      preflight ? "POST, OPTIONS" : NULL);
+}
+END_TEST
+
+Suite *collect_suite(void)
+{
+    Suite *suite = suite_create("collect");
+    TCase *tests = test_case("collect");
+
+    tcase_add_loop_test(tests, answers, 0, ELEMENTS(cases));
+    tcase_add_loop_test(tests, counts_refusals, 0, ELEMENTS(refusals));
+    tcase_add_test(tests, answers_too_large);
+    tcase_add_loop_test(tests, ends_with, 0, ELEMENTS(ends));
+    tcase_add_test(tests, keeps_to_the_largest_record);
+    tcase_add_loop_test(tests, lets_pages_read_the_answer, 0, ELEMENTS(visits));
+    suite_add_tcase(suite, tests);
+    return suite;
+}

@@ -1,0 +1,207 @@
+/* JSON text: what the walk refuses of what json-c lets through, and where the values lie.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "unit.h"
+
+#include <apr_strings.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collect/json.h"
+
+#define ELEMENTS(array) ((int)(sizeof(array) / sizeof((array)[0])))
+
+static cs_span_t span_of(const char *text)
+{
+    return (cs_span_t){text, strlen(text)};
+}
+
+static const char *text_of(cs_span_t span)
+{
+    return apr_pstrmemdup(pool, span.at, span.length);
+}
+
+static const struct {
+    const char *text, *value;
+    int depth;
+} good[] = {
+    {"null", "null", 0},
+    {"true", "true", 0},
+    {"false,1", "false", 0},
+    {"0", "0", 0},
+    {"-0", "-0", 0},
+    {"10 ", "10", 0},
+    {"-1.5e-10]", "-1.5e-10", 0},
+    {"1E+5}", "1E+5", 0},
+    {"0.0", "0.0", 0},
+    {"0e0", "0e0", 0},
+    {"123456789012345678901234567890", "123456789012345678901234567890", 0},
+    {"\"\"", "\"\"", 0},
+    {" \t\r\n\"a\\\"b\" ", "\"a\\\"b\"", 0},
+    {"\"\\\\\"", "\"\\\\\"", 0},
+    {"\"{[\"", "\"{[\"", 0},
+    {"\"\x7F\xC3\xBC\xF4\x8F\xBF\xBF\"", "\"\x7F\xC3\xBC\xF4\x8F\xBF\xBF\"", 0},
+    {"{}", "{}", 1},
+    {"[]", "[]", 1},
+    {"{} {}", "{}", 1},
+    {"[{}]", "[{}]", 2},
+    {"[[[]],[]]", "[[[]],[]]", 3},
+    {"{\"a\":[1,{\"b\":\"]\"}],\"c\":[]}", "{\"a\":[1,{\"b\":\"]\"}],\"c\":[]}", 3},
+    {"  [ 1 , 2 ]  ", "[ 1 , 2 ]", 1},
+};
+
+START_TEST(measures)
+{
+    const char *text = good[_i].text;
+    cs_json_t json;
+
+    ck_assert_int_eq(cs_json_measure(&json, text, text + strlen(text)), 1);
+    ck_assert_str_eq(text_of(json.text), good[_i].value);
+    ck_assert_int_eq(json.depth, good[_i].depth);
+}
+END_TEST
+
+/* Much of this json-c's strict mode takes. */
+static const struct {
+    const char *text;
+    int position; /* of the culprit */
+} bad[] = {
+    {"", 0},
+    {"  ", 2},
+    {"[", 1},
+    {"\"abc", 4},
+    {"NaN", 0},
+    {"[1,NaN]", 3},
+    {"nan", 0},
+    {"Infinity", 0},
+    {"-Infinity", 1},
+    {"{\"a\":-Infinity}", 6},
+    {"-", 1},
+    {"-NaN", 1},
+    {"1.", 2},
+    {"[1.]", 3},
+    {"1.e5", 2},
+    {"1.5e", 4},
+    {"1e+", 3},
+    {"01", 1},
+    {"-01", 2},
+    {"[00]", 2},
+    {".5", 0},
+    {"+1", 0},
+    {"TRUE", 0},
+    {"nulx", 0},
+    {"'a'", 0},
+    {"{'a':1}", 1},
+    {"{\"a\":1,'b':2}", 7},
+    {"/**/1", 0},
+    {"\"a\tb\"", 2},
+    {"\"a\nb\"", 2},
+    {"{\"a\x01\":1}", 3},
+    {"\"\x1F\"", 1},
+    {"\"caf\xE9\"", 4},
+    {"\"\x80\"", 1},
+    {"\"\xC0\xAF\"", 1},
+    {"\"\xE0\x80\xAF\"", 1},
+    {"\"\xF0\x80\x80\xAF\"", 1},
+    {"\"ab\xED\xA0\x80\"", 3},
+    {"\"\xED\xBF\xBF\"", 1},
+    {"\"\xF4\x90\x80\x80\"", 1},
+    {"\"\xE2\x82\"", 1},
+    {"{\"\xFF\":1}", 2},
+};
+
+START_TEST(refuses)
+{
+    size_t length = strlen(bad[_i].text);
+    char *exact = malloc(length); /* not from the pool: nothing may be read behind it */
+    cs_json_t json;
+
+    memcpy(exact, bad[_i].text, length);
+    ck_assert_int_eq(cs_json_measure(&json, exact, exact + length), 0);
+    ck_assert_int_eq((int)(json.text.at - exact), bad[_i].position);
+    free(exact);
+}
+END_TEST
+
+/* What lies behind the end would make the value another one. */
+START_TEST(stops_at_the_end)
+{
+    static const struct {
+        const char *text;
+        int length, good;
+    } parts[] = {{"1234", 3, 1}, {"-1.5e9", 4, 1}, {"0.5", 2, 0}, {"true", 3, 0}, {"\"a\"", 2, 0},
+                 {"\"\xC3\xBC\"", 2, 0}, {"{}", 1, 0}, {"\"\\\"\"", 3, 0}};
+
+    for (int i = 0; i < ELEMENTS(parts); i++) {
+        cs_json_t json;
+        ck_assert_msg(cs_json_measure(&json, parts[i].text, parts[i].text + parts[i].length) == parts[i].good, "%s",
+                      parts[i].text);
+        if (parts[i].good)
+            ck_assert_uint_eq(json.text.length, (apr_size_t)parts[i].length);
+    }
+}
+END_TEST
+
+static const struct {
+    const char *container, *steps; /* NAME=VALUE/DEPTH; for each */
+} walks[] = {
+    {"{}", ""},
+    {"[]", ""},
+    {"{ }", ""},
+    {"[\n]", ""},
+    {"[1]", "=1/0;"},
+    {"[ 1 , [2, 3] , {\"a\":4} ]", "=1/0;=[2, 3]/1;={\"a\":4}/1;"},
+    {"{\"a\":1}", "\"a\"=1/0;"},
+    {" { \"a\" : [ ] ,\n \"b\\\"\" : {\"c\":[[]]} , \"\" : null } ",
+     "\"a\"=[ ]/1;\"b\\\"\"={\"c\":[[]]}/3;\"\"=null/0;"},
+    {"{\"a\":1,\"a\":2}", "\"a\"=1/0;\"a\"=2/0;"},
+    {"{\"{,:\":\"},\"}", "\"{,:\"=\"},\"/0;"},
+};
+
+START_TEST(steps)
+{
+    const char *text = walks[_i].container, *cursor = NULL, *seen = "";
+    cs_json_t container, value;
+    cs_span_t name;
+
+    ck_assert_int_eq(cs_json_measure(&container, text, text + strlen(text)), 1);
+    while (cs_json_next(&name, &value, &cursor, &container))
+        seen = apr_psprintf(pool, "%s%s=%s/%d;", seen, text_of(name), text_of(value.text), value.depth);
+    ck_assert_str_eq(seen, walks[_i].steps);
+}
+END_TEST
+
+static const struct {
+    const char *text, *compact;
+} compacts[] = {
+    {"1", "1"},
+    {"\"a b\\\" \\n\"", "\"a b\\\" \\n\""},
+    {"{ \"a b\" : [ 1 ,\t2\r\n, { } ] }", "{\"a b\":[1,2,{}]}"},
+    {"[\n]", "[]"},
+    {"1234567890123456789012345.10e+05", "1234567890123456789012345.10e+05"},
+    {"\"\\u0041\"", "\"\\u0041\""},
+};
+
+START_TEST(compacts_text)
+{
+    cs_span_t text = span_of(compacts[_i].text);
+    char *to = malloc(text.length); /* not from the pool: nothing may be written behind it */
+    char *end = cs_json_compact(to, text);
+
+    ck_assert_str_eq(text_of((cs_span_t){to, (apr_size_t)(end - to)}), compacts[_i].compact);
+    free(to);
+}
+END_TEST
+
+Suite *json_suite(void)
+{
+    Suite *suite = suite_create("json");
+    TCase *tests = test_case("json");
+
+    tcase_add_loop_test(tests, measures, 0, ELEMENTS(good));
+    tcase_add_loop_test(tests, refuses, 0, ELEMENTS(bad));
+    tcase_add_test(tests, stops_at_the_end);
+    tcase_add_loop_test(tests, steps, 0, ELEMENTS(walks));
+    tcase_add_loop_test(tests, compacts_text, 0, ELEMENTS(compacts));
+    suite_add_tcase(suite, tests);
+    return suite;
+}

@@ -1,0 +1,279 @@
+/* The queue in use: append, read, settle, advance, wrap around, full, counters, several openers, group commit.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "queue/queue.h"
+
+#include <apr_strings.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "queue/layout.h"
+#include "unit.h"
+
+#define SMALL ((apr_int64_t)65536)
+
+static cs_queue_t *open_queue(const char *folder, apr_int64_t capacity)
+{
+    cs_queue_options_t options = {.directory = folder, .name = "clicks", .capacity = capacity};
+    cs_queue_t *queue = NULL;
+
+    ck_assert_int_eq(cs_queue_open(&queue, &options, test_log), APR_SUCCESS);
+    return queue;
+}
+
+static apr_status_t append(cs_queue_t *queue, const char *text)
+{
+    cs_span_t record = {text, strlen(text)};
+
+    return cs_queue_append(queue, &record, 1, 42);
+}
+
+static cs_queue_stats_t stats_of(cs_queue_t *queue)
+{
+    cs_queue_stats_t stats;
+
+    ck_assert_int_eq(cs_queue_stats(&stats, queue), APR_SUCCESS);
+    return stats;
+}
+
+static void assert_record(const cs_queue_record_t *record, const char *text)
+{
+    ck_assert_uint_eq(record->data.length, strlen(text));
+    ck_assert_int_eq(memcmp(record->data.at, text, strlen(text)), 0);
+}
+
+START_TEST(records_come_out_in_order_until_they_are_settled)
+{
+    cs_queue_t *queue = open_queue(test_folder(), SMALL);
+    cs_queue_record_t records[4];
+    apr_uint64_t cursor = 0;
+
+    append(queue, "one");
+    append(queue, "");
+    append(queue, "three");
+    ck_assert_int_eq(cs_queue_read(records, 4, queue, &cursor), 3);
+    assert_record(&records[0], "one");
+    assert_record(&records[1], "");
+    assert_record(&records[2], "three");
+    ck_assert_int_eq(records[0].queued_at, 42);
+    ck_assert_int_eq(cs_queue_read(records, 4, queue, &cursor), 0);
+
+    cs_queue_settle(queue, records[1].position, CS_SETTLED_REJECTED); /* out of order */
+    ck_assert_int_eq(cs_queue_advance(queue), APR_SUCCESS);
+    ck_assert_uint_eq(stats_of(queue).waiting, 3); /* counted when the tail passes */
+    cursor = 0;
+    ck_assert_int_eq(cs_queue_read(records, 4, queue, &cursor), 2);
+    assert_record(&records[1], "three");
+    cs_queue_settle(queue, records[0].position, CS_SETTLED_DELIVERED);
+    cs_queue_advance(queue);
+    ck_assert_uint_eq(stats_of(queue).delivered, 1);
+    ck_assert_uint_eq(stats_of(queue).rejected, 1);
+    ck_assert_uint_eq(stats_of(queue).waiting, 1);
+    ck_assert_uint_eq(stats_of(queue).waiting_bytes, 5);
+    ck_assert_uint_eq(stats_of(queue).delivered_bytes, 3);
+    ck_assert_int_eq(stats_of(queue).oldest, 42);
+    cs_queue_close(queue);
+}
+END_TEST
+
+START_TEST(a_full_queue_refuses_the_whole_append)
+{
+    cs_queue_t *queue = open_queue(test_folder(), SMALL);
+    char *big = apr_pcalloc(pool, 20001);
+    cs_span_t two[2];
+    apr_int64_t used;
+
+    memset(big, 'x', 20000);
+    two[0] = two[1] = (cs_span_t){big, 20000};
+    ck_assert_int_eq(cs_queue_append(queue, two, 2, 1), APR_SUCCESS);
+    used = stats_of(queue).used;
+    ck_assert_int_eq(cs_queue_append(queue, two, 2, 1), APR_ENOSPC); /* one would have fitted */
+    ck_assert_int_eq(stats_of(queue).used, used);
+    ck_assert_uint_eq(stats_of(queue).appended, 2);
+    ck_assert_int_eq(append(queue, big), APR_SUCCESS);
+    two[0].length = SMALL;
+    ck_assert_int_eq(cs_queue_append(queue, two, 1, 1), APR_EINVAL); /* never */
+    cs_queue_close(queue);
+}
+END_TEST
+
+START_TEST(the_last_byte_can_be_used)
+{
+    cs_queue_t *queue = open_queue(test_folder(), SMALL);
+    cs_span_t all = {apr_pcalloc(pool, SMALL), SMALL - sizeof(frame_t)};
+    apr_uint64_t cursor = 0;
+    cs_queue_record_t record;
+
+    for (int lap = 0; lap < 3; lap++) {
+        ck_assert_int_eq(cs_queue_append(queue, &all, 1, 1), APR_SUCCESS);
+        ck_assert_int_eq(append(queue, ""), APR_ENOSPC);
+        ck_assert_int_eq(cs_queue_read(&record, 1, queue, &cursor), 1);
+        cs_queue_settle(queue, record.position, CS_SETTLED_DELIVERED);
+        cs_queue_advance(queue);
+        ck_assert_int_eq(stats_of(queue).used, 0);
+    }
+    cs_queue_close(queue);
+}
+END_TEST
+
+/* Records of every length go round the ring many times, and are read whole wherever they lie. */
+START_TEST(it_wraps_around)
+{
+    cs_queue_t *queue = open_queue(test_folder(), SMALL);
+    apr_uint64_t cursor = 0, written = 0, seen = 0;
+    char text[4000];
+
+    while (seen < 2000) {
+        cs_queue_record_t record;
+        cs_span_t next = {text, 8 + written * 37 % 3900};
+        memset(text, (int)('a' + written % 26), sizeof(text));
+        memcpy(text, &written, sizeof(written));
+        if (cs_queue_append(queue, &next, 1, 1) == APR_SUCCESS) {
+            written++;
+            continue;
+        }
+        while (cs_queue_read(&record, 1, queue, &cursor)) {
+            ck_assert_uint_eq(record.data.length, 8 + seen * 37 % 3900);
+            ck_assert_int_eq(memcmp(record.data.at, &seen, sizeof(seen)), 0);
+            if (record.data.length > 8)
+                ck_assert_int_eq(record.data.at[record.data.length - 1], (char)('a' + seen % 26));
+            cs_queue_settle(queue, record.position, CS_SETTLED_DELIVERED);
+            seen++;
+        }
+        cs_queue_advance(queue);
+    }
+    ck_assert_uint_eq(stats_of(queue).delivered, seen);
+    ck_assert_uint_eq(stats_of(queue).waiting, written - seen);
+    cs_queue_close(queue);
+}
+END_TEST
+
+START_TEST(all_openers_see_the_same_queue)
+{
+    const char *folder = test_folder();
+    cs_queue_t *first = open_queue(folder, SMALL), *second = open_queue(folder, SMALL);
+    cs_queue_record_t record;
+    apr_uint64_t cursor = 0;
+
+    append(first, "shared");
+    ck_assert_int_eq(cs_queue_read(&record, 1, second, &cursor), 1);
+    assert_record(&record, "shared");
+    cs_queue_count(first, 7, 3);
+    cs_queue_count(second, 7, 4);
+    ck_assert_uint_eq(cs_queue_counted(first, 7), 7);
+    cs_queue_close(first);
+    cs_queue_close(second);
+}
+END_TEST
+
+static void *second_sender(void *queue)
+{
+    ck_assert(APR_STATUS_IS_TIMEUP(cs_queue_sender_lock(queue, 0)));
+    ck_assert(APR_STATUS_IS_TIMEUP(cs_queue_sender_lock(queue, apr_time_from_msec(20))));
+    return NULL;
+}
+
+START_TEST(there_is_one_sender)
+{
+    cs_queue_t *queue = open_queue(test_folder(), SMALL);
+    pthread_t thread;
+
+    ck_assert_int_eq(cs_queue_sender_lock(queue, 0), APR_SUCCESS);
+    ck_assert_int_eq(pthread_create(&thread, NULL, second_sender, queue), 0);
+    pthread_join(thread, NULL);
+    cs_queue_sender_unlock(queue);
+    ck_assert_int_eq(cs_queue_sender_lock(queue, apr_time_from_msec(20)), APR_SUCCESS);
+    cs_queue_sender_unlock(queue);
+    cs_queue_close(queue);
+}
+END_TEST
+
+START_TEST(the_file_is_private_and_all_there)
+{
+    const char *folder = test_folder(), *path = apr_pstrcat(pool, folder, "/clicks.queue", NULL);
+    cs_queue_t *queue = open_queue(folder, 100000);
+    struct stat info;
+
+    ck_assert_int_eq(stat(path, &info), 0);
+    ck_assert_int_eq(info.st_mode & 0777, 0600);
+    ck_assert_int_eq(info.st_size, HEADER_SIZE + 131072); /* rounded up to whole pages of any size */
+    ck_assert_int_ge(info.st_blocks * 512, info.st_size); /* no holes: a full disk is found when it is made */
+    cs_queue_close(queue);
+}
+END_TEST
+
+/* Many processes append at once while one reads: each record comes out once, and each writer's in order. */
+START_TEST(many_processes_append_at_once)
+{
+    enum { WRITERS = 6, EACH = 3000 };
+    const char *folder = test_folder();
+    cs_queue_t *queue = open_queue(folder, SMALL);
+    int next[WRITERS] = {0}, total = 0;
+    apr_uint64_t cursor = 0;
+
+    for (int writer = 0; writer < WRITERS; writer++) {
+        if (fork() == 0) {
+            cs_queue_t *own = open_queue(folder, SMALL);
+            for (int i = 0; i < EACH;) {
+                int numbers[2] = {writer, i};
+                cs_span_t record = {(const char *)numbers, sizeof(numbers)};
+                i += cs_queue_append(own, &record, 1, 1) == APR_SUCCESS;
+            }
+            _exit(0);
+        }
+    }
+    while (total < WRITERS * EACH) {
+        cs_queue_record_t records[64];
+        int count = cs_queue_read(records, 64, queue, &cursor);
+        for (int i = 0; i < count; i++) {
+            int numbers[2];
+            memcpy(numbers, records[i].data.at, sizeof(numbers));
+            ck_assert_int_eq(numbers[1], next[numbers[0]]);
+            next[numbers[0]]++;
+            cs_queue_settle(queue, records[i].position, CS_SETTLED_DELIVERED);
+        }
+        cs_queue_advance(queue);
+        total += count;
+    }
+    while (wait(NULL) > 0)
+        ;
+    ck_assert_uint_eq(stats_of(queue).delivered, WRITERS * EACH);
+    ck_assert_int_eq(stats_of(queue).used, 0);
+    cs_queue_close(queue);
+}
+END_TEST
+
+START_TEST(a_synced_append_is_behind_the_synced_position)
+{
+    cs_queue_options_t options = {.directory = test_folder(), .name = "safe", .capacity = SMALL, .synced = 1};
+    cs_queue_t *queue;
+
+    ck_assert_int_eq(cs_queue_open(&queue, &options, test_log), APR_SUCCESS);
+    for (int i = 0; i < 3; i++) {
+        append(queue, "kept");
+        ck_assert_uint_eq(queue->header->synced, ledger_of(queue)->head);
+    }
+    cs_queue_close(queue);
+}
+END_TEST
+
+Suite *queue_suite(void)
+{
+    Suite *suite = suite_create("queue");
+    TCase *tests = test_case("queue");
+
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, records_come_out_in_order_until_they_are_settled);
+    tcase_add_test(tests, a_full_queue_refuses_the_whole_append);
+    tcase_add_test(tests, the_last_byte_can_be_used);
+    tcase_add_test(tests, it_wraps_around);
+    tcase_add_test(tests, all_openers_see_the_same_queue);
+    tcase_add_test(tests, there_is_one_sender);
+    tcase_add_test(tests, the_file_is_private_and_all_there);
+    tcase_add_test(tests, many_processes_append_at_once);
+    tcase_add_test(tests, a_synced_append_is_behind_the_synced_position);
+    suite_add_tcase(suite, tests);
+    return suite;
+}

@@ -1,0 +1,719 @@
+/* The directives: what they take, refuse, inherit and default to; and that their page says the same.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "unit.h"
+
+#include <apr_cstr.h>
+#include <apr_file_io.h>
+#include <apr_strings.h>
+#include <string.h>
+
+#include "common/settings.h"
+
+#define ELEMENTS(array) ((int)(sizeof(array) / sizeof((array)[0])))
+#define SIXTY_FOUR "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
+
+/* Reads one line as an administrator writes it. */
+static const char *read_line(const cs_setting_t *table, void *settings, const char *line)
+{
+    char **argv;
+    int argc = 0;
+
+    ck_assert_int_eq(apr_tokenize_to_argv(line, &argv, pool), APR_SUCCESS);
+    while (argv[argc])
+        argc++;
+    return cs_settings_read(table, settings, argv[0], argc - 1, (const char *const *)argv + 1, pool);
+}
+
+static cs_location_t *new_location(void)
+{
+    cs_location_t *location = apr_palloc(pool, sizeof(*location));
+
+    cs_settings_unset(cs_location_settings, location);
+    return location;
+}
+
+static cs_server_t *new_server(void)
+{
+    cs_server_t *server = apr_palloc(pool, sizeof(*server));
+
+    cs_settings_unset(cs_server_settings, server);
+    return server;
+}
+
+static void read_location(cs_location_t *location, const char *line)
+{
+    const char *error = read_line(cs_location_settings, location, line);
+
+    ck_assert_msg(!error, "%s", error);
+}
+
+static cs_stream_t *read_stream(const char *line)
+{
+    cs_server_t *server = new_server();
+    const char *error = read_line(cs_server_settings, server, line);
+
+    ck_assert_msg(!error, "%s: %s", line, error);
+    return APR_ARRAY_IDX(server->streams, 0, cs_stream_t *);
+}
+
+/* "one two" for a list of words. */
+static const char *words_of(const apr_array_header_t *words)
+{
+    return words ? apr_array_pstrcat(pool, words, ' ') : "unset";
+}
+
+static const cs_setting_t *row_of(const cs_setting_t *table, const char *name)
+{
+    while (table->name && strcmp(table->name, name) != 0)
+        table++;
+    return table->name ? table : NULL;
+}
+
+static apr_int64_t number_in(const cs_setting_t *table, const void *settings, const char *name)
+{
+    apr_int64_t number;
+
+    memcpy(&number, (const char *)settings + row_of(table, name)->offset, sizeof(number));
+    return number;
+}
+
+/* --- good values --- */
+
+static const struct {
+    const char *name, *value;
+    apr_int64_t number;
+} good_numbers[] = {
+    {"ClickstreamMaxBody", "1", 1},
+    {"ClickstreamMaxBody", "512", 512},
+    {"ClickstreamMaxBody", "64K", 65536},
+    {"ClickstreamMaxBody", "64k", 65536},
+    {"ClickstreamMaxBody", "007", 7},
+    {"ClickstreamMaxBody", "64M", 67108864},
+    {"clickstreammaxbody", "1M", 1048576},
+    {"ClickstreamMaxEvent", "2", 2},
+    {"ClickstreamMaxEvent", "1000K", 1024000},
+    {"ClickstreamMaxEvents", "1", 1},
+    {"ClickstreamMaxEvents", "100000", 100000},
+    {"ClickstreamMaxDepth", "64", 64},
+    {"ClickstreamAuth", "none", CS_AUTH_NONE},
+    {"ClickstreamAuth", "Bearer", CS_AUTH_BEARER},
+};
+
+START_TEST(takes_number)
+{
+    cs_location_t *location = new_location();
+
+    read_location(location, apr_psprintf(pool, "%s %s", good_numbers[_i].name, good_numbers[_i].value));
+    for (const cs_setting_t *row = cs_location_settings; row->name; row++) {
+        if (apr_cstr_casecmp(row->name, good_numbers[_i].name) == 0)
+            ck_assert_int_eq(number_in(cs_location_settings, location, row->name), good_numbers[_i].number);
+    }
+}
+END_TEST
+
+#define FIREHOSE "ClickstreamStream clicks firehose region=eu-central-1 "
+#define FOLDER "ClickstreamStream clicks file path=/srv "
+
+static const struct {
+    const char *line, *name;
+    apr_int64_t number;
+} good_options[] = {
+    {FIREHOSE, "queue", 64 * CS_MIB},
+    {FIREHOSE "queue=1M", "queue", CS_MIB},
+    {FIREHOSE "Queue=64G", "queue", 64 * CS_GIB},
+    {FIREHOSE, "linger", 1000000},
+    {FIREHOSE "linger=0ms", "linger", 0},
+    {FIREHOSE "linger=200ms", "linger", 200000},
+    {FIREHOSE "linger=60m", "linger", APR_INT64_C(3600000000)},
+    {FIREHOSE "linger=1h", "linger", APR_INT64_C(3600000000)},
+    {FIREHOSE "linger=2S", "linger", 2000000},
+    {FIREHOSE, "delimiter", CS_DELIMITER_NEWLINE},
+    {FIREHOSE "delimiter=none", "delimiter", CS_DELIMITER_NONE},
+    {FIREHOSE, "ack", CS_ACK_QUEUED},
+    {FIREHOSE "ack=synced", "ack", CS_ACK_SYNCED},
+    {FIREHOSE, "concurrency", 4},
+    {FIREHOSE "concurrency=64", "concurrency", 64},
+    {FIREHOSE, "aggregate", CS_ON},
+    {FIREHOSE "aggregate=off", "aggregate", CS_OFF},
+    {FIREHOSE "aggregate=on", "aggregate", CS_ON},
+    {FIREHOSE, "timeout", 30000000},
+    {FIREHOSE "timeout=10m", "timeout", 600000000},
+    {FOLDER, "roll", 64 * CS_MIB},
+    {FOLDER "roll=1", "roll", 1},
+    {FOLDER, "interval", 60000000},
+    {FOLDER "interval=10ms", "interval", 10000},
+    {FOLDER "interval=1d", "interval", APR_INT64_C(86400000000)},
+    {FOLDER "queue=2M ack=synced", "ack", CS_ACK_SYNCED},
+};
+
+START_TEST(takes_option)
+{
+    const cs_stream_t *stream = read_stream(good_options[_i].line);
+
+    ck_assert_int_eq(number_in(cs_stream_settings, stream, good_options[_i].name), good_options[_i].number);
+}
+END_TEST
+
+START_TEST(takes_text_options)
+{
+    const cs_stream_t *stream = read_stream(FIREHOSE "endpoint=https://vpce.example.com/ \"profile=two words\" "
+                                                     "credentials=/etc/aws=keys ca=/etc/ca.pem");
+
+    ck_assert_str_eq(stream->name, "clicks");
+    ck_assert_int_eq(stream->sink, CS_SINK_FIREHOSE);
+    ck_assert_str_eq(stream->region, "eu-central-1");
+    ck_assert_str_eq(stream->endpoint, "https://vpce.example.com/");
+    ck_assert_str_eq(stream->profile, "two words");
+    ck_assert_str_eq(stream->credentials, "/etc/aws=keys");
+    ck_assert_str_eq(stream->ca, "/etc/ca.pem");
+    ck_assert_ptr_null(stream->path);
+    stream = read_stream("ClickstreamStream clicks FILE path=/srv/x");
+    ck_assert_int_eq(stream->sink, CS_SINK_FILE);
+    ck_assert_str_eq(stream->path, "/srv/x");
+}
+END_TEST
+
+static const char *const good_names[] = {"a", "Clicks_2.test-1", "-", SIXTY_FOUR};
+
+START_TEST(takes_name)
+{
+    cs_location_t *location = new_location();
+
+    read_location(location, apr_pstrcat(pool, "ClickstreamDeliverTo ", good_names[_i], NULL));
+    ck_assert_str_eq(location->deliver_to, good_names[_i]);
+    ck_assert_str_eq(read_stream(apr_pstrcat(pool, "ClickstreamStream ", good_names[_i], " file path=/srv", NULL))->name,
+                     good_names[_i]);
+}
+END_TEST
+
+static const char *const good_endpoints[] = {
+    "https://firehose.eu-central-1.amazonaws.com", "https://10.0.0.1:8443/prefix/", "http://127.0.0.1",
+    "http://127.0.0.1:4566", "http://localhost/x", "http://[::1]:4566/",
+};
+
+START_TEST(takes_endpoint)
+{
+    const cs_stream_t *stream = read_stream(apr_pstrcat(pool, FIREHOSE "endpoint=", good_endpoints[_i], NULL));
+
+    ck_assert_str_eq(stream->endpoint, good_endpoints[_i]);
+}
+END_TEST
+
+static const char *const good_origins[] = {
+    "https://app.example.com", "https://app.example.com:8443", "http://localhost:3000",
+    "https://*.example.com",   "capacitor://localhost",        "*",
+};
+
+START_TEST(takes_origin)
+{
+    cs_location_t *location = new_location();
+
+    read_location(location, apr_pstrcat(pool, "ClickstreamAllowOrigin ", good_origins[_i], NULL));
+    ck_assert_str_eq(words_of(location->origins), good_origins[_i]);
+}
+END_TEST
+
+/* --- what is refused, and with which words --- */
+
+/* The sentence names the directive, `value` and what to write: `advice`. */
+static const struct {
+    const char *line, *value, *advice;
+} bad_locations[] = {
+    {"ClickstreamMaxBody", "argument is missing", "ClickstreamMaxBody size"},
+    {"ClickstreamMaxBody \"\"", "\"\"", "such as 64M"},
+    {"ClickstreamMaxBody 0", "\"0\"", "from 1 to 64M"},
+    {"ClickstreamMaxBody 65M", "\"65M\"", "from 1 to 64M"},
+    {"ClickstreamMaxBody 67108865", "\"67108865\"", "from 1 to 64M"},
+    {"ClickstreamMaxBody -1", "\"-1\"", "from 1 to 64M"},
+    {"ClickstreamMaxBody +1", "\"+1\"", "from 1 to 64M"},
+    {"ClickstreamMaxBody ' 1'", "\" 1\"", "from 1 to 64M"},
+    {"ClickstreamMaxBody 0x10", "\"0x10\"", "K, M or G"},
+    {"ClickstreamMaxBody 1.5M", "\"1.5M\"", "K, M or G"},
+    {"ClickstreamMaxBody K", "\"K\"", "K, M or G"},
+    {"ClickstreamMaxBody 5s", "\"5s\"", "K, M or G"},
+    {"ClickstreamMaxBody 1MB", "\"1MB\"", "K, M or G"},
+    {"ClickstreamMaxBody '1 M'", "\"1 M\"", "K, M or G"},
+    {"ClickstreamMaxBody 99999999999999999999", "\"99999999999999999999\"", "from 1 to 64M"},
+    {"ClickstreamMaxBody 9223372036854775807K", "\"9223372036854775807K\"", "from 1 to 64M"},
+    {"ClickstreamMaxBody 18014398509481985K", "\"18014398509481985K\"", "from 1 to 64M"},
+    {"ClickstreamMaxBody 1M 2M", "\"2M\"", "one argument too many"},
+    {"ClickstreamMaxEvent 1", "\"1\"", "from 2 to 1000K"},
+    {"ClickstreamMaxEvent 1M", "\"1M\"", "from 2 to 1000K"},
+    {"ClickstreamMaxEvents 0", "\"0\"", "a whole number, from 1 to 100000"},
+    {"ClickstreamMaxEvents 100001", "\"100001\"", "from 1 to 100000"},
+    {"ClickstreamMaxEvents 1K", "\"1K\"", "a whole number"},
+    {"ClickstreamMaxEvents \"\"", "\"\"", "a whole number"},
+    {"ClickstreamMaxDepth 65", "\"65\"", "from 1 to 64"},
+    {"ClickstreamAuth jwt", "\"jwt\"", "none|bearer"},
+    {"ClickstreamAuth \"\"", "\"\"", "none|bearer"},
+    {"ClickstreamAuth none|bearer", "\"none|bearer\"", "none|bearer"},
+    {"ClickstreamDeliverTo \"\"", "empty", "ClickstreamDeliverTo name"},
+    {"ClickstreamDeliverTo .hidden", "\".hidden\"", "letters, digits"},
+    {"ClickstreamDeliverTo ../up", "\"../up\"", "letters, digits"},
+    {"ClickstreamDeliverTo 'two words'", "\"two words\"", "letters, digits"},
+    {"ClickstreamDeliverTo " SIXTY_FOUR "x", SIXTY_FOUR "x", "1 to 64"},
+    {"ClickstreamClient \"\"", "empty", "ClickstreamClient id"},
+    {"ClickstreamClient one two", "\"two\"", "one client a line"},
+    {"ClickstreamRequire", "argument is missing", "ClickstreamRequire field"},
+    {"ClickstreamRequire tag \"\"", "empty", "ClickstreamRequire field"},
+    {"ClickstreamAllowOrigin \"\"", "\"\"", "https://app.example.com"},
+    {"ClickstreamAllowOrigin app.example.com", "\"app.example.com\"", "https://app.example.com"},
+    {"ClickstreamAllowOrigin https://", "\"https://\"", "https://app.example.com"},
+    {"ClickstreamAllowOrigin https://*.", "\"https://*.\"", "https://*.example.com"},
+    {"ClickstreamAllowOrigin ://x", "\"://x\"", "https://app.example.com"},
+    {"ClickstreamAllowOrigin null", "\"null\"", "https://app.example.com"},
+    {"ClickstreamAllowOrigin https://x/", "\"https://x/\"", "https://app.example.com"},
+    {"ClickstreamAllowOrigin https://x?y", "\"https://x?y\"", "https://app.example.com"},
+    {"ClickstreamAllowOrigin https://me@x", "\"https://me@x\"", "https://app.example.com"},
+    {"ClickstreamAllowOrigin https://a.*.com", "\"https://a.*.com\"", "https://*.example.com"},
+    {"ClickstreamAllowOrigin https://*x.com", "\"https://*x.com\"", "https://*.example.com"},
+    {"ClickstreamAllowOrigin https://good.example.com bad", "\"bad\"", "https://app.example.com"},
+};
+
+/* The directive's name is the first word of the line, and of the sentence. */
+static void check_sentence(const char *error, const char *line, const char *value, const char *advice)
+{
+    const char *name = apr_pstrmemdup(pool, line, strcspn(line, " "));
+
+    ck_assert_msg(error != NULL, "%s: not refused", line);
+    ck_assert_msg(strncmp(error, name, strlen(name)) == 0, "%s: does not begin with %s", error, name);
+    ck_assert_msg(strstr(error, value) != NULL, "%s: has no %s", error, value);
+    ck_assert_msg(strstr(error, advice) != NULL, "%s: has no %s", error, advice);
+}
+
+START_TEST(refuses_location)
+{
+    const char *line = bad_locations[_i].line;
+
+    check_sentence(read_line(cs_location_settings, new_location(), line), line, bad_locations[_i].value,
+                   bad_locations[_i].advice);
+}
+END_TEST
+
+static const struct {
+    const char *line, *value, *advice;
+} bad_servers[] = {
+    {"ClickstreamQueueDir", "argument is missing", "ClickstreamQueueDir directory"},
+    {"ClickstreamQueueDir queue", "\"queue\"", "such as /var/lib/clickstream"},
+    {"ClickstreamQueueDir \"\"", "empty", "ClickstreamQueueDir directory"},
+    {"ClickstreamQueueDir /a /b", "\"/b\"", "one argument too many"},
+    {"ClickstreamStream", "argument is missing", "firehose|file"},
+    {"ClickstreamStream clicks", "write a name", "firehose or file"},
+    {"ClickstreamStream .clicks file path=/srv", "write a name", "1 to 64 letters"},
+    {"ClickstreamStream a/b file path=/srv", "write a name", "1 to 64 letters"},
+    {"ClickstreamStream " SIXTY_FOUR "x file path=/srv", "write a name", "1 to 64 letters"},
+    {"ClickstreamStream \"\" file path=/srv", "write a name", "1 to 64 letters"},
+    {"ClickstreamStream clicks kinesis", "\"kinesis\"", "write firehose or file"},
+    {"ClickstreamStream clicks file", "clicks has no folder", "write path="},
+    {"ClickstreamStream clicks firehose", "clicks has no region", "write region="},
+    {FIREHOSE "region", "\"region\"", "write name=value, with one of queue"},
+    {FIREHOSE "regoin=x", "\"regoin=x\" is no option of a firehose stream", "endpoint"},
+    {FIREHOSE "path=/srv", "\"path=/srv\" is no option of a firehose stream", "region"},
+    {FIREHOSE "roll=1M", "\"roll=1M\"", "with one of queue"},
+    {FIREHOSE "interval=1s", "\"interval=1s\"", "with one of queue"},
+    {FOLDER "region=x", "\"region=x\" is no option of a file stream", "path, roll, interval"},
+    {FOLDER "endpoint=https://x/", "\"endpoint=https://x/\"", "path, roll, interval"},
+    {FOLDER "profile=x", "\"profile=x\"", "path, roll, interval"},
+    {FOLDER "credentials=/x", "\"credentials=/x\"", "path, roll, interval"},
+    {FOLDER "ca=/x", "\"ca=/x\"", "path, roll, interval"},
+    {FOLDER "concurrency=1", "\"concurrency=1\"", "path, roll, interval"},
+    {FOLDER "aggregate=on", "\"aggregate=on\"", "path, roll, interval"},
+    {FOLDER "timeout=1s", "\"timeout=1s\"", "path, roll, interval"},
+    {FOLDER "=x", "\"=x\"", "path, roll, interval"},
+    {FOLDER "path=srv", "path=: \"srv\"", "from the root"},
+    {FOLDER "path=", "path=: an empty value", "not possible"},
+    {FIREHOSE "region=", "region=: an empty value", "not possible"},
+    {FIREHOSE "profile=", "profile=: an empty value", "not possible"},
+    {FIREHOSE "credentials=aws", "\"aws\"", "from the root"},
+    {FIREHOSE "queue=1023K", "queue=: \"1023K\"", "from 1M to 64G"},
+    {FIREHOSE "queue=65G", "\"65G\"", "from 1M to 64G"},
+    {FIREHOSE "linger=1", "\"1\"", "ms, s, m, h or d, such as 5s, from 0ms to 1h"},
+    {FIREHOSE "linger=1K", "\"1K\"", "ms, s, m, h or d"},
+    {FIREHOSE "linger=", "\"\"", "ms, s, m, h or d"},
+    {FIREHOSE "linger=3601s", "\"3601s\"", "from 0ms to 1h"},
+    {FIREHOSE "linger=9223372036854775807d", "\"9223372036854775807d\"", "from 0ms to 1h"},
+    {FIREHOSE "delimiter=tab", "\"tab\"", "newline|none"},
+    {FIREHOSE "ack=never", "\"never\"", "queued|synced"},
+    {FIREHOSE "concurrency=0", "\"0\"", "a whole number, from 1 to 64"},
+    {FIREHOSE "concurrency=65", "\"65\"", "from 1 to 64"},
+    {FIREHOSE "aggregate=yes", "\"yes\"", "on|off"},
+    {FIREHOSE "timeout=999ms", "\"999ms\"", "from 1s to 10m"},
+    {FIREHOSE "timeout=11m", "\"11m\"", "from 1s to 10m"},
+    {FOLDER "roll=0", "\"0\"", "from 1 to 5G"},
+    {FOLDER "roll=6G", "\"6G\"", "from 1 to 5G"},
+    {FOLDER "interval=9ms", "\"9ms\"", "from 10ms to 1d"},
+    {FOLDER "interval=25h", "\"25h\"", "from 10ms to 1d"},
+    {FIREHOSE "endpoint=", "endpoint=: an empty value", "not possible"},
+    {FIREHOSE "endpoint=firehose.amazonaws.com", "\"firehose.amazonaws.com\"", "https://HOST/"},
+    {FIREHOSE "endpoint=https://", "\"https://\"", "https://HOST/"},
+    {FIREHOSE "endpoint=https:///path", "\"https:///path\"", "https://HOST/"},
+    {FIREHOSE "endpoint=https://host/?a=b", "\"https://host/?a=b\"", "https://HOST/"},
+    {FIREHOSE "endpoint=https://host/#x", "\"https://host/#x\"", "https://HOST/"},
+    {FIREHOSE "'endpoint=https://ho st/'", "\"https://ho st/\"", "https://HOST/"},
+    {FIREHOSE "endpoint=ftp://localhost/", "\"ftp://localhost/\"", "https://HOST/"},
+    {FIREHOSE "endpoint=http://example.com/", "\"http://example.com/\"", "http:// only for 127.0.0.1"},
+    {FIREHOSE "endpoint=http://127.0.0.10/", "\"http://127.0.0.10/\"", "http:// only for 127.0.0.1"},
+    {FIREHOSE "endpoint=http://localhost.example.com/", "\"http://localhost.example.com/\"", "http:// only"},
+    /* The part before the @ is a user's name: this one would go to example.com, in the clear. */
+    {FIREHOSE "endpoint=http://localhost:x@example.com/", "\"http://localhost:x@example.com/\"", "http:// only"},
+    {FIREHOSE "endpoint=https://user@example.com/", "\"https://user@example.com/\"", "https://HOST/"},
+};
+
+START_TEST(refuses_server)
+{
+    const char *line = bad_servers[_i].line;
+
+    check_sentence(read_line(cs_server_settings, new_server(), line), line, bad_servers[_i].value,
+                   bad_servers[_i].advice);
+}
+END_TEST
+
+START_TEST(says_the_whole_sentence)
+{
+    ck_assert_str_eq(read_line(cs_location_settings, new_location(), "ClickstreamMaxBody 5s"),
+                     "ClickstreamMaxBody: \"5s\" is not possible here: write a number with K, M or G, such as 64M, "
+                     "from 1 to 64M (ClickstreamMaxBody size)");
+    ck_assert_str_eq(read_line(cs_location_settings, new_location(), "ClickstreamNothing x"),
+                     "ClickstreamNothing is not a directive of clickstream");
+    /* A directive of the other table is none of this one. */
+    ck_assert_ptr_nonnull(read_line(cs_server_settings, new_server(), "ClickstreamMaxBody 1M"));
+}
+END_TEST
+
+START_TEST(refuses_second_stream_of_a_name)
+{
+    cs_server_t *server = new_server();
+
+    ck_assert_ptr_null(read_line(cs_server_settings, server, FOLDER));
+    check_sentence(read_line(cs_server_settings, server, FIREHOSE), "ClickstreamStream", "a stream clicks already",
+                   "another name");
+    ck_assert_ptr_null(read_line(cs_server_settings, server, "ClickstreamStream Clicks file path=/srv"));
+    ck_assert_int_eq(server->streams->nelts, 2);
+}
+END_TEST
+
+/* --- a whole struct --- */
+
+START_TEST(unsets)
+{
+    const cs_location_t *location = new_location();
+    const cs_server_t *server = new_server();
+
+    ck_assert_ptr_null(server->queue_dir);
+    ck_assert_ptr_null(server->streams);
+    ck_assert_ptr_null(location->deliver_to);
+    ck_assert_ptr_null(location->clients);
+    ck_assert_ptr_null(location->require);
+    ck_assert_int_eq(location->auth, CS_UNSET);
+    ck_assert_int_eq(location->max_body, CS_UNSET);
+}
+END_TEST
+
+START_TEST(repeated_directives_append)
+{
+    cs_location_t *location = new_location();
+
+    read_location(location, "ClickstreamAllowOrigin https://a.example.com https://b.example.com");
+    read_location(location, "ClickstreamAllowOrigin https://c.example.com");
+    read_location(location, "ClickstreamRequire token");
+    read_location(location, "ClickstreamRequire tag");
+    read_location(location, "ClickstreamClient one");
+    read_location(location, "ClickstreamClient two");
+    read_location(location, "ClickstreamMaxEvents 1");
+    read_location(location, "ClickstreamMaxEvents 2");
+    ck_assert_str_eq(words_of(location->origins),
+                     "https://a.example.com https://b.example.com https://c.example.com");
+    ck_assert_str_eq(words_of(location->require), "token tag");
+    ck_assert_int_eq(location->clients->nelts, 2);
+    ck_assert_str_eq(APR_ARRAY_IDX(location->clients, 1, cs_client_t).id, "two");
+    ck_assert_int_eq(location->max_events, 2);
+}
+END_TEST
+
+START_TEST(copies_what_it_keeps)
+{
+    char id[] = "app", field[] = "tag", stream[] = "clicks";
+    const char *words[] = {id};
+    cs_location_t *location = new_location();
+
+    ck_assert_ptr_null(cs_settings_read(cs_location_settings, location, "ClickstreamClient", 1, words, pool));
+    words[0] = field;
+    ck_assert_ptr_null(cs_settings_read(cs_location_settings, location, "ClickstreamRequire", 1, words, pool));
+    words[0] = stream;
+    ck_assert_ptr_null(cs_settings_read(cs_location_settings, location, "ClickstreamDeliverTo", 1, words, pool));
+    id[0] = field[0] = stream[0] = 'X';
+    ck_assert_str_eq(APR_ARRAY_IDX(location->clients, 0, cs_client_t).id, "app");
+    ck_assert_str_eq(words_of(location->require), "tag");
+    ck_assert_str_eq(location->deliver_to, "clicks");
+}
+END_TEST
+
+START_TEST(merges)
+{
+    cs_location_t *parent = new_location(), *child = new_location(), merged;
+
+    read_location(parent, "ClickstreamMaxBody 2M");
+    read_location(parent, "ClickstreamAuth none");
+    read_location(parent, "ClickstreamClient outer");
+    read_location(parent, "ClickstreamAllowOrigin https://outer.example.com");
+    read_location(parent, "ClickstreamRequire outer fields");
+    read_location(child, "ClickstreamMaxBody 1");
+    read_location(child, "ClickstreamRequire inner");
+    read_location(child, "ClickstreamClient inner");
+    cs_settings_merge(cs_location_settings, &merged, parent, child);
+    ck_assert_int_eq(merged.max_body, 1);
+    ck_assert_int_eq(merged.auth, CS_AUTH_NONE);
+    ck_assert_str_eq(words_of(merged.require), "inner");
+    ck_assert_int_eq(merged.clients->nelts, 1);
+    ck_assert_str_eq(APR_ARRAY_IDX(merged.clients, 0, cs_client_t).id, "inner");
+    ck_assert_str_eq(words_of(merged.origins), "https://outer.example.com");
+    ck_assert_int_eq(merged.max_events, CS_UNSET);
+    ck_assert_str_eq(words_of(parent->require), "outer fields");
+}
+END_TEST
+
+START_TEST(defaults_fill_what_is_unset)
+{
+    cs_location_t *location = new_location();
+
+    read_location(location, "ClickstreamMaxEvents 7");
+    cs_settings_defaults(cs_location_settings, location, pool);
+    ck_assert_int_eq(location->max_events, 7);
+    ck_assert_int_eq(location->max_body, CS_MIB);
+    ck_assert_int_eq(location->max_event, 64 * CS_KIB);
+    ck_assert_int_eq(location->max_depth, 16);
+    ck_assert_int_eq(location->auth, CS_AUTH_BEARER);
+    ck_assert_str_eq(words_of(location->require), "token timestamp tag");
+    ck_assert_ptr_null(location->clients);
+    ck_assert_ptr_null(location->origins);
+    ck_assert_ptr_null(location->deliver_to);
+}
+END_TEST
+
+START_TEST(defaults_do_not_add_to_a_list)
+{
+    cs_location_t *location = new_location();
+
+    read_location(location, "ClickstreamRequire tag");
+    cs_settings_defaults(cs_location_settings, location, pool);
+    cs_settings_defaults(cs_location_settings, location, pool);
+    ck_assert_str_eq(words_of(location->require), "tag");
+}
+END_TEST
+
+START_TEST(checks_the_server)
+{
+    cs_server_t *server = new_server();
+
+    ck_assert_ptr_null(cs_server_check(server, pool));
+    ck_assert_ptr_null(read_line(cs_server_settings, server, FOLDER));
+    check_sentence(cs_server_check(server, pool), "ClickstreamQueueDir", "clicks",
+                   "ClickstreamQueueDir /var/lib/clickstream");
+    ck_assert_ptr_null(read_line(cs_server_settings, server, "ClickstreamQueueDir /var/lib/queues"));
+    ck_assert_str_eq(server->queue_dir, "/var/lib/queues");
+    ck_assert_ptr_null(cs_server_check(server, pool));
+}
+END_TEST
+
+START_TEST(a_refused_stream_is_none)
+{
+    cs_server_t *server = new_server();
+
+    ck_assert_ptr_nonnull(read_line(cs_server_settings, server, "ClickstreamStream clicks file"));
+    ck_assert_ptr_null(cs_server_stream(server, NULL));
+    ck_assert_ptr_null(cs_server_check(server, pool));
+}
+END_TEST
+
+START_TEST(finds_a_stream)
+{
+    cs_server_t *server = new_server();
+
+    ck_assert_ptr_null(cs_server_stream(server, NULL));
+    ck_assert_ptr_null(cs_server_stream(server, "clicks"));
+    ck_assert_ptr_null(read_line(cs_server_settings, server, FOLDER));
+    ck_assert_str_eq(cs_server_stream(server, NULL)->name, "clicks");
+    ck_assert_str_eq(cs_server_stream(server, "clicks")->name, "clicks");
+    ck_assert_ptr_null(cs_server_stream(server, "Clicks"));
+    ck_assert_ptr_null(read_line(cs_server_settings, server, "ClickstreamStream other file path=/srv"));
+    ck_assert_ptr_null(cs_server_stream(server, NULL));
+    ck_assert_str_eq(cs_server_stream(server, "other")->name, "other");
+}
+END_TEST
+
+/* --- the page --- */
+
+#define PAGE TOP_SRCDIR "/httpd-conf/DIRECTIVES.md"
+
+static char *read_page(void)
+{
+    apr_file_t *file;
+    apr_finfo_t info;
+    char *text;
+
+    ck_assert_int_eq(apr_file_open(&file, PAGE, APR_FOPEN_READ, APR_FPROT_OS_DEFAULT, pool), APR_SUCCESS);
+    ck_assert_int_eq(apr_file_info_get(&info, APR_FINFO_SIZE, file), APR_SUCCESS);
+    text = apr_pcalloc(pool, (apr_size_t)info.size + 1);
+    ck_assert_int_eq(apr_file_read_full(file, text, (apr_size_t)info.size, NULL), APR_SUCCESS);
+    apr_file_close(file);
+    return text;
+}
+
+/* From the heading of `name` to the next one; NULL: there is none. */
+static const char *section_of(const char *page, const char *name)
+{
+    const char *start = strstr(page, apr_pstrcat(pool, "\n## ", name, "\n", NULL));
+    const char *end = start ? strstr(start + 1, "\n## ") : NULL;
+
+    return !start ? NULL : end ? apr_pstrmemdup(pool, start, (apr_size_t)(end + 1 - start)) : start;
+}
+
+static void check_line(const char *section, const cs_setting_t *row, const char *line)
+{
+    ck_assert_msg(strstr(section, apr_pstrcat(pool, "\n", line, "\n", NULL)) != NULL,
+                  "DIRECTIVES.md, section %s, has no line\n%s", row->name, line);
+}
+
+static void check_sections(const cs_setting_t *table, const char *context)
+{
+    const char *page = read_page();
+
+    for (const cs_setting_t *row = table; row->name; row++) {
+        const char *section = section_of(page, row->name);
+        const char *fallback = row->fallback ? apr_pstrcat(pool, row->name, " ", row->fallback, NULL) : "none";
+        ck_assert_msg(section != NULL, "DIRECTIVES.md has no section ## %s", row->name);
+        check_line(section, row, apr_psprintf(pool, "**Description:** %s", row->about));
+        check_line(section, row, apr_psprintf(pool, "**Syntax:** `%s %s`", row->name, row->arguments));
+        check_line(section, row, apr_psprintf(pool, "**Default:** `%s`", fallback));
+        check_line(section, row, apr_psprintf(pool, "**Context:** %s", context));
+        ck_assert_msg(strstr(section, "\n```apache\n") != NULL, "section %s has no example", row->name);
+    }
+}
+
+START_TEST(page_has_every_server_directive)
+{
+    check_sections(cs_server_settings, "server config, virtual host");
+}
+END_TEST
+
+START_TEST(page_has_every_location_directive)
+{
+    check_sections(cs_location_settings, "server config, virtual host, directory");
+}
+END_TEST
+
+START_TEST(page_has_no_other_directive)
+{
+    int count = 0;
+
+    for (const char *at = read_page(); (at = strstr(at, "\n## Clickstream")); at++, count++) {
+        const char *name = apr_pstrmemdup(pool, at + 4, strcspn(at + 4, "\n"));
+        ck_assert_msg(row_of(cs_server_settings, name) || row_of(cs_location_settings, name),
+                      "DIRECTIVES.md has ## %s, which is no directive", name);
+    }
+    ck_assert_int_gt(count, 0);
+}
+END_TEST
+
+/* Which sink has an option shows in what is said about an empty value. */
+static int has_option(const char *kind, const char *option)
+{
+    const char *error = read_line(cs_server_settings, new_server(),
+                                  apr_psprintf(pool, "ClickstreamStream clicks %s %s=", kind, option));
+
+    return !strstr(error, "is no option");
+}
+
+static const char *sink_of(const char *option)
+{
+    int firehose = has_option("firehose", option), file = has_option("file", option);
+
+    return firehose && file ? "any" : firehose ? "firehose" : "file";
+}
+
+/* A bar would begin the table's next cell. */
+static const char *escaped(const char *text)
+{
+    const char *bar = strchr(text, '|');
+
+    return bar ? apr_pstrcat(pool, apr_pstrmemdup(pool, text, (apr_size_t)(bar - text)), "\\|", escaped(bar + 1), NULL)
+               : text;
+}
+
+START_TEST(page_has_every_option)
+{
+    const char *section = section_of(read_page(), "ClickstreamStream");
+
+    for (const cs_setting_t *row = cs_stream_settings; row->name; row++)
+        check_line(section, row, apr_psprintf(pool, "| `%s=%s` | `%s` | %s | %s |", row->name, escaped(row->arguments),
+                                              row->fallback ? row->fallback : "none", sink_of(row->name), row->about));
+}
+END_TEST
+
+START_TEST(page_has_no_other_option)
+{
+    const char *section = section_of(read_page(), "ClickstreamStream");
+    int count = 0;
+
+    for (const char *at = section; (at = strstr(at, "\n| `")); at++, count++) {
+        const char *name = apr_pstrmemdup(pool, at + 4, strcspn(at + 4, "=`"));
+        ck_assert_msg(row_of(cs_stream_settings, name) != NULL, "DIRECTIVES.md has %s=, which is no option", name);
+    }
+    ck_assert_int_gt(count, 0);
+}
+END_TEST
+
+static TCase *values_case(void)
+{
+    TCase *tests = test_case("values");
+
+    tcase_add_loop_test(tests, takes_number, 0, ELEMENTS(good_numbers));
+    tcase_add_loop_test(tests, takes_option, 0, ELEMENTS(good_options));
+    tcase_add_test(tests, takes_text_options);
+    tcase_add_loop_test(tests, takes_name, 0, ELEMENTS(good_names));
+    tcase_add_loop_test(tests, takes_endpoint, 0, ELEMENTS(good_endpoints));
+    tcase_add_loop_test(tests, takes_origin, 0, ELEMENTS(good_origins));
+    tcase_add_loop_test(tests, refuses_location, 0, ELEMENTS(bad_locations));
+    tcase_add_loop_test(tests, refuses_server, 0, ELEMENTS(bad_servers));
+    tcase_add_test(tests, says_the_whole_sentence);
+    tcase_add_test(tests, refuses_second_stream_of_a_name);
+    return tests;
+}
+
+static TCase *structs_case(void)
+{
+    TCase *tests = test_case("structs");
+
+    tcase_add_test(tests, unsets);
+    tcase_add_test(tests, repeated_directives_append);
+    tcase_add_test(tests, copies_what_it_keeps);
+    tcase_add_test(tests, merges);
+    tcase_add_test(tests, defaults_fill_what_is_unset);
+    tcase_add_test(tests, defaults_do_not_add_to_a_list);
+    tcase_add_test(tests, checks_the_server);
+    tcase_add_test(tests, a_refused_stream_is_none);
+    tcase_add_test(tests, finds_a_stream);
+    return tests;
+}
+
+static TCase *page_case(void)
+{
+    TCase *tests = test_case("page");
+
+    tcase_add_test(tests, page_has_every_server_directive);
+    tcase_add_test(tests, page_has_every_location_directive);
+    tcase_add_test(tests, page_has_no_other_directive);
+    tcase_add_test(tests, page_has_every_option);
+    tcase_add_test(tests, page_has_no_other_option);
+    return tests;
+}
+
+Suite *settings_suite(void)
+{
+    Suite *suite = suite_create("settings");
+
+    suite_add_tcase(suite, values_case());
+    suite_add_tcase(suite, structs_case());
+    suite_add_tcase(suite, page_case());
+    return suite;
+}
