@@ -18,6 +18,14 @@ static const char *header(const cs_collect_t *collect, const char *name)
     return collect->request.header(collect->request.from, name);
 }
 
+/* NULL for a header that is empty, too. */
+static const char *filled_header(const cs_collect_t *collect, const char *name)
+{
+    const char *value = header(collect, name);
+
+    return value && *value ? value : NULL;
+}
+
 /* --- responses --- */
 
 static void respond(cs_collect_t *collect, int status, const char *code, const char *message, const char *more)
@@ -149,10 +157,10 @@ int cs_collect_begin(cs_collect_t *collect, const cs_request_t *request, const c
         refuse(collect, 415, "Unsupported media type");
         return 0;
     }
-    additions.client_ip = header(collect, "X-Forwarded-For");
+    additions.client_ip = filled_header(collect, "X-Forwarded-For");
     if (!additions.client_ip)
         additions.client_ip = request->remote_address;
-    additions.user_agent = header(collect, "User-Agent");
+    additions.user_agent = filled_header(collect, "User-Agent");
     collect->additions = cs_additions_write(&additions, pool);
     return 1;
 }

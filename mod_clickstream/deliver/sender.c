@@ -20,6 +20,8 @@
 #define POLL_LEAST apr_time_from_msec(5)
 /* Trouble that lasts is logged once in this time. */
 #define LOG_INTERVAL apr_time_from_sec(60)
+/* However long the other side asks to wait: longer, and a mistake there would stop us for good. */
+#define RETRY_AFTER_MOST apr_time_from_sec(300)
 /* Records read from the queue at once. */
 #define CHUNK 64
 /* Batches that may wait to be sent again before no new ones are begun, for each that may be under way. */
@@ -151,8 +153,9 @@ static void settle(sender_t *sender, const cs_batch_t *batch, cs_outcome_t outco
 static apr_time_t backoff(int failures, const cs_sink_result_t *result)
 {
     apr_interval_time_t delay = cs_backoff_delay(failures, random_bits());
+    apr_interval_time_t asked = result->retry_after < RETRY_AFTER_MOST ? result->retry_after : RETRY_AFTER_MOST;
 
-    return cs_monotonic() + (delay > result->retry_after ? delay : result->retry_after);
+    return cs_monotonic() + (delay > asked ? delay : asked);
 }
 
 /* Nothing of the batch was taken, and all of it may be later: then others need not try meanwhile. */
@@ -369,7 +372,7 @@ static apr_status_t be_sender(const cs_sender_options_t *options)
     apr_pool_create(&sender.pool, options->pool);
     APR_RING_INIT(&sender.retries, cs_batch_t, link);
     sender.rejected_path = apr_pstrcat(sender.pool, options->directory, "/", options->stream->name, ".rejected", NULL);
-    status = create(&sender.sink, options->stream, batch_done, &sender, options->log, sender.pool);
+    status = create(&sender.sink, options->stream, batch_done, &sender, sender.pool);
     if (status == APR_SUCCESS) {
         deliver(&sender);
         sender.sink->destroy(sender.sink);

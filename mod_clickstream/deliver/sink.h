@@ -3,7 +3,6 @@
 #ifndef CS_SINK_H
 #define CS_SINK_H
 
-#include "common/log.h"
 #include "common/settings.h"
 #include "deliver/batch.h"
 
@@ -33,7 +32,7 @@ struct cs_sink_t {
 
 /* Each makes a sink for `stream`, in the calling thread. `pool` must not be used by other threads. */
 typedef apr_status_t cs_sink_create_t(cs_sink_t **sink, const cs_stream_t *stream, cs_sink_done_t *done, void *to,
-                                      const cs_log_t *log, apr_pool_t *pool);
+                                      apr_pool_t *pool);
 cs_sink_create_t cs_sink_firehose_create;
 cs_sink_create_t cs_sink_file_create;
 

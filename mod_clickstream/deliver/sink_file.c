@@ -246,12 +246,11 @@ static void destroy(cs_sink_t *sink)
 }
 
 apr_status_t cs_sink_file_create(cs_sink_t **sink, const cs_stream_t *stream, cs_sink_done_t *done, void *to,
-                                 const cs_log_t *log, apr_pool_t *pool)
+                                 apr_pool_t *pool)
 {
     file_sink_t *file = apr_pcalloc(pool, sizeof(*file));
     int newline = stream->delimiter == CS_DELIMITER_NEWLINE;
 
-    (void)log;
     file->sink = (cs_sink_t){
         .limits = {.records = 1,
                    .record_target = BATCH_MOST,

@@ -32,17 +32,17 @@ typedef struct firehose_t {
     const char *delimiter;
     cs_credentials_source_t *credentials;
     cs_http_t *http;
-    const cs_log_t *log;
+    apr_pool_t *pool;
     cs_sink_done_t *done;
     void *to;
     unsigned char record[CS_RECORD_MAX]; /* one record's bytes, before base64 */
 } firehose_t;
 
-/* One request under way: lives in the batch's pool, but for its body. */
+/* One request under way. Its pool holds all that is made for it. */
 typedef struct post_t {
     firehose_t *firehose;
     cs_batch_t *batch;
-    char *body;
+    apr_pool_t *pool;
 } post_t;
 
 /* What an error of AWS's means for us, by the beginning of its type. */
@@ -103,14 +103,22 @@ static char *write_record(char *to, firehose_t *firehose, const cs_batch_t *batc
     return to + sizeof(RECORD_TAIL) - 1;
 }
 
-/* The whole body, malloc'ed. */
-static cs_span_t write_body(firehose_t *firehose, const cs_batch_t *batch)
+static apr_status_t free_body(void *body)
+{
+    free(body);
+    return APR_SUCCESS;
+}
+
+/* The whole body, or NULL. Malloc'ed, as an allocator of APR's would keep megabytes for ever, and freed with the
+ * pool. */
+static cs_span_t write_body(firehose_t *firehose, const cs_batch_t *batch, apr_pool_t *pool)
 {
     char *body = malloc(batch->cost + 1), *to = body; /* 1: for the NUL that EVP_EncodeBlock() writes */
 
     if (!body)
         return (cs_span_t){NULL, 0};
-    to += sprintf(to, HEAD, firehose->stream->name);
+    apr_pool_cleanup_register(pool, body, free_body, apr_pool_cleanup_null);
+    to += apr_snprintf(to, batch->cost, HEAD, firehose->stream->name);
     for (int i = 0; i < batch->records->nelts; i++)
         to = write_record(to, firehose, batch, &APR_ARRAY_IDX(batch->records, i, cs_batch_record_t));
     to--; /* the last comma */
@@ -144,27 +152,28 @@ static const char *const *write_headers(const firehose_t *firehose, const cs_cre
     return lines;
 }
 
-static void give_back(firehose_t *firehose, cs_batch_t *batch, const char *reason, const char *advice,
-                      apr_interval_time_t retry_after)
+/* The batch goes back to its owner, and the request is over. */
+static void give_back(post_t *post, const char *reason, const char *advice, apr_interval_time_t retry_after)
 {
     const cs_sink_result_t result = {.reason = reason, .advice = advice, .retry_after = retry_after};
 
-    firehose->done(firehose->to, batch, &result);
+    post->firehose->done(post->firehose->to, post->batch, &result);
+    apr_pool_destroy(post->pool);
 }
 
-static void fail(firehose_t *firehose, cs_batch_t *batch, const char *reason, const char *advice)
+static void fail(post_t *post, const char *reason, const char *advice)
 {
-    cs_batch_outcome(batch, CS_OUTCOME_RETRY);
-    give_back(firehose, batch, reason, advice, 0);
+    cs_batch_outcome(post->batch, CS_OUTCOME_RETRY);
+    give_back(post, reason, advice, 0);
 }
 
 /* An answer other than 200. */
-static void refused(firehose_t *firehose, cs_batch_t *batch, const cs_http_answer_t *answer)
+static void refused(post_t *post, const cs_http_answer_t *answer)
 {
     const char *type, *message, *advice = unknown_advice;
     meaning_t meaning = answer->status == 413 ? INVALID : RETRY;
 
-    cs_answer_error(&type, &message, answer->body, batch->pool);
+    cs_answer_error(&type, &message, answer->body, post->pool);
     for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
         if (strncmp(type, errors[i].type, strlen(errors[i].type)) == 0) {
             meaning = errors[i].meaning;
@@ -173,69 +182,85 @@ static void refused(firehose_t *firehose, cs_batch_t *batch, const cs_http_answe
         }
     }
     if (meaning == RETRY_WITH_NEW_CREDENTIALS)
-        cs_credentials_refused(firehose->credentials, cs_monotonic());
-    cs_batch_outcome(batch, meaning == INVALID ? CS_OUTCOME_INVALID : CS_OUTCOME_RETRY);
-    give_back(firehose, batch,
-              apr_psprintf(batch->pool, "HTTP %d %s%s%s", answer->status, type, *message ? ": " : "", message), advice,
-              answer->retry_after);
+        cs_credentials_refused(post->firehose->credentials, cs_monotonic());
+    cs_batch_outcome(post->batch, meaning == INVALID ? CS_OUTCOME_INVALID : CS_OUTCOME_RETRY);
+    give_back(post, apr_psprintf(post->pool, "HTTP %d %s%s%s", answer->status, type, *message ? ": " : "", message),
+              advice, answer->retry_after);
 }
 
 static void answered(void *to, const cs_http_answer_t *answer)
 {
     post_t *post = to;
-    firehose_t *firehose = post->firehose;
-    cs_batch_t *batch = post->batch;
     const char *code;
     int failed;
 
-    free(post->body);
     if (!answer->status)
-        fail(firehose, batch, apr_pstrdup(batch->pool, answer->error),
-             "look at this machine's network, DNS and certificates, and at endpoint=");
+        fail(post, answer->error, "look at this machine's network, DNS and certificates, and at endpoint=");
     else if (answer->status != 200)
-        refused(firehose, batch, answer);
-    else if ((failed = cs_answer_records(batch, &code, answer->body, batch->pool)) < 0)
-        fail(firehose, batch, "an answer that is none of Firehose's", "look at endpoint= and at proxies in between");
+        refused(post, answer);
+    else if ((failed = cs_answer_records(post->batch, &code, answer->body, post->pool)) < 0)
+        fail(post, "an answer that is none of Firehose's", "look at endpoint= and at proxies in between");
     else if (failed)
-        give_back(firehose, batch,
-                  apr_psprintf(batch->pool, "%d of %d records refused, the first with %s", failed,
-                               batch->records->nelts, code),
-                  "only these are sent again; if it goes on, ask AWS for a higher quota of this stream", 0);
+        give_back(post,
+                  apr_psprintf(post->pool, "%d of %d records refused, the first with %s", failed,
+                               post->batch->records->nelts, code),
+                  "if it goes on, ask AWS for a higher quota of this stream", 0);
     else
-        give_back(firehose, batch, NULL, NULL, 0);
+        give_back(post, NULL, NULL, 0);
+}
+
+/* An event that no request could carry: whoever queued it did not go by the limit. */
+static int is_too_large(const cs_batch_t *batch)
+{
+    for (int i = 0; i < batch->records->nelts; i++) {
+        if (APR_ARRAY_IDX(batch->records, i, cs_batch_record_t).size > CS_RECORD_MAX)
+            return 1;
+    }
+    return 0;
+}
+
+static post_t *new_post(firehose_t *firehose, cs_batch_t *batch)
+{
+    apr_pool_t *pool;
+    post_t *post;
+
+    apr_pool_create(&pool, firehose->pool);
+    post = apr_palloc(pool, sizeof(*post));
+    *post = (post_t){.firehose = firehose, .batch = batch, .pool = pool};
+    return post;
 }
 
 static void send_batch(cs_sink_t *sink, cs_batch_t *batch)
 {
     firehose_t *firehose = firehose_of(sink);
+    post_t *post = new_post(firehose, batch);
+    const cs_credentials_t *credentials;
     const char *why;
-    const cs_credentials_t *credentials = cs_credentials_get(firehose->credentials, &why);
-    post_t *post;
     cs_span_t body;
-    cs_http_request_t request;
 
-    if (!credentials) {
-        fail(firehose, batch, apr_pstrdup(batch->pool, why), "give it AWS credentials");
+    if (is_too_large(batch)) {
+        cs_batch_outcome(batch, CS_OUTCOME_INVALID);
+        give_back(post, "longer than the 1,000 KiB that Firehose takes", NULL, 0);
         return;
     }
-    body = write_body(firehose, batch);
+    if (!(credentials = cs_credentials_get(firehose->credentials, &why))) {
+        fail(post, why, "give it AWS credentials");
+        return;
+    }
+    body = write_body(firehose, batch, post->pool);
     if (!body.at) {
-        fail(firehose, batch, "no memory for a request", "give this machine more memory");
+        fail(post, "no memory for a request", "give this machine more memory");
         return;
     }
-    post = apr_palloc(batch->pool, sizeof(*post));
-    *post = (post_t){.firehose = firehose, .batch = batch, .body = (char *)(apr_uintptr_t)body.at};
-    request = (cs_http_request_t){.url = firehose->url,
-                                  .headers = write_headers(firehose, credentials, body, batch->pool),
-                                  .body = body,
-                                  .timeout = firehose->stream->timeout,
-                                  .ca = firehose->stream->ca,
-                                  .answered = answered,
-                                  .to = post};
-    if (cs_http_post(firehose->http, &request) != APR_SUCCESS) {
-        free(post->body);
-        fail(firehose, batch, "libcurl refused the request", "look at endpoint= and ca=");
-    }
+    if (cs_http_post(firehose->http,
+                     &(cs_http_request_t){.url = firehose->url,
+                                          .headers = write_headers(firehose, credentials, body, post->pool),
+                                          .body = body,
+                                          .timeout = firehose->stream->timeout,
+                                          .ca = firehose->stream->ca,
+                                          .answered = answered,
+                                          .to = post}) != APR_SUCCESS)
+        fail(post, "libcurl refused the request", "look at endpoint= and ca=");
 }
 
 /* --- the sink --- */
@@ -273,7 +298,7 @@ static const char *regional_url(const char *region, apr_pool_t *pool)
 }
 
 apr_status_t cs_sink_firehose_create(cs_sink_t **sink, const cs_stream_t *stream, cs_sink_done_t *done, void *to,
-                                     const cs_log_t *log, apr_pool_t *pool)
+                                     apr_pool_t *pool)
 {
     firehose_t *firehose = apr_pcalloc(pool, sizeof(*firehose));
     int newline = stream->delimiter == CS_DELIMITER_NEWLINE;
@@ -295,7 +320,7 @@ apr_status_t cs_sink_firehose_create(cs_sink_t **sink, const cs_stream_t *stream
     firehose->delimiter = newline ? "\n" : "";
     firehose->url = stream->endpoint ? stream->endpoint : regional_url(stream->region, pool);
     firehose->credentials = cs_credentials_source(stream->profile, stream->credentials, pool);
-    firehose->log = log;
+    firehose->pool = pool;
     firehose->done = done;
     firehose->to = to;
     divide_url(firehose, pool);

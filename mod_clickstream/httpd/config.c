@@ -44,12 +44,15 @@ cs_server_t *cs_config_server(server_rec *server)
     return ap_get_module_config(server->module_config, &clickstream_module);
 }
 
+/* What every location begins with: made once, by the parent, and then only read. */
+static cs_location_t defaults;
+
 const cs_location_t *cs_config_location(request_rec *r)
 {
-    cs_location_t *settings =
-        apr_pmemdup(r->pool, ap_get_module_config(r->per_dir_config, &clickstream_module), sizeof(cs_location_t));
+    cs_location_t *settings = apr_palloc(r->pool, sizeof(*settings));
 
-    cs_settings_defaults(cs_location_settings, settings, r->pool);
+    cs_settings_merge(cs_location_settings, settings, &defaults,
+                      ap_get_module_config(r->per_dir_config, &clickstream_module));
     return settings;
 }
 
@@ -125,8 +128,9 @@ int cs_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, serv
 {
     const char *error = cs_server_check(cs_config_server(server), ptemp);
 
-    (void)pconf;
     (void)plog;
+    cs_settings_unset(cs_location_settings, &defaults);
+    cs_settings_defaults(cs_location_settings, &defaults, pconf);
     if (error)
         return complain(server, NULL, error);
     return check_lines(server, ap_conftree, ptemp);
