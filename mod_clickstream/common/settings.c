@@ -11,28 +11,15 @@
 
 typedef enum { TEXT, PATH, NAME, URL, SIZE, TIME, COUNT, CHOICE, WORDS, ORIGINS, CLIENTS, STREAMS } kind_t;
 
-#define ROW(of, KIND, field, name, fallback, least, most, choices, arguments, about)                                   \
-    {name, KIND, offsetof(of, field), fallback, least, most, choices, arguments, about},
-#define SERVER_ROW(...) ROW(cs_server_t, __VA_ARGS__)
+#define ROW(of, KIND, field, sink, name, fallback, least, most, choices, arguments, about)                             \
+    {name, KIND, offsetof(of, field), sink, fallback, least, most, choices, arguments, about},
+#define SERVER_ROW(KIND, field, ...) ROW(cs_server_t, KIND, field, CS_SINK_ANY, __VA_ARGS__)
 #define STREAM_ROW(...) ROW(cs_stream_t, __VA_ARGS__)
-#define LOCATION_ROW(...) ROW(cs_location_t, __VA_ARGS__)
+#define LOCATION_ROW(KIND, field, ...) ROW(cs_location_t, KIND, field, CS_SINK_ANY, __VA_ARGS__)
 
 const cs_setting_t cs_server_settings[] = {CS_SERVER_SETTINGS(SERVER_ROW){NULL}};
 const cs_setting_t cs_stream_settings[] = {CS_STREAM_SETTINGS(STREAM_ROW){NULL}};
 const cs_setting_t cs_location_settings[] = {CS_LOCATION_SETTINGS(LOCATION_ROW){NULL}};
-
-/* Options that make sense for one sink only; the others are for any. */
-static const struct {
-    const char *option;
-    int sink;
-} only_for[] = {
-    {"region", CS_SINK_FIREHOSE},    {"endpoint", CS_SINK_FIREHOSE},
-    {"profile", CS_SINK_FIREHOSE},   {"credentials", CS_SINK_FIREHOSE},
-    {"ca", CS_SINK_FIREHOSE},        {"concurrency", CS_SINK_FIREHOSE},
-    {"aggregate", CS_SINK_FIREHOSE}, {"timeout", CS_SINK_FIREHOSE},
-    {"path", CS_SINK_FILE},          {"roll", CS_SINK_FILE},
-    {"interval", CS_SINK_FILE},
-};
 
 static const char *const sink_names[] = {"firehose", "file"};
 
@@ -239,13 +226,9 @@ static const char *read_value(void *settings, const cs_setting_t *row, const cha
 
 /* --- ClickstreamStream --- */
 
-static int fits_sink(const char *option, int sink)
+static int fits_sink(const cs_setting_t *row, int sink)
 {
-    for (size_t i = 0; i < ELEMENTS(only_for); i++) {
-        if (strcmp(only_for[i].option, option) == 0)
-            return only_for[i].sink == sink;
-    }
-    return 1;
+    return row->sink == CS_SINK_ANY || row->sink == sink;
 }
 
 static const char *names_of(const cs_setting_t *table, int sink, apr_pool_t *pool)
@@ -253,7 +236,7 @@ static const char *names_of(const cs_setting_t *table, int sink, apr_pool_t *poo
     const char *names = "";
 
     for (; table->name; table++) {
-        if (fits_sink(table->name, sink))
+        if (fits_sink(table, sink))
             names = apr_pstrcat(pool, names, *names ? ", " : "", table->name, NULL);
     }
     return names;
@@ -273,7 +256,7 @@ static const char *read_option(cs_stream_t *stream, const char *word, apr_pool_t
     const cs_setting_t *row = find(cs_stream_settings, name);
     const char *error;
 
-    if (!equals || !row || !fits_sink(row->name, stream->sink))
+    if (!equals || !row || !fits_sink(row, stream->sink))
         return apr_psprintf(pool, "\"%s\" is no option of a %s stream: write name=value, with one of %s", word,
                             sink_names[stream->sink], names_of(cs_stream_settings, stream->sink, pool));
     if (equals[1] == '"' || equals[1] == '\'') /* httpd takes quotes around a whole word only */

@@ -26,7 +26,7 @@ typedef apr_array_header_t *cs_type_CLIENTS_t; /* cs_client_t, one a line; repla
 typedef apr_array_header_t *cs_type_STREAMS_t; /* cs_stream_t *, one a line */
 
 enum { CS_AUTH_NONE, CS_AUTH_BEARER };
-enum { CS_SINK_FIREHOSE, CS_SINK_FILE };
+enum { CS_SINK_ANY = -1, CS_SINK_FIREHOSE, CS_SINK_FILE };
 enum { CS_OFF, CS_ON };
 enum { CS_DELIMITER_NEWLINE, CS_DELIMITER_NONE };
 enum { CS_ACK_QUEUED, CS_ACK_SYNCED };
@@ -48,25 +48,30 @@ enum { CS_ACK_QUEUED, CS_ACK_SYNCED };
     X(STREAMS, streams, "ClickstreamStream", NULL, 0, 0, NULL, "name firehose|file [option=value] ...",                \
       "A stream that events are delivered to")
 
-/* Options of ClickstreamStream, `name=value`. Those of one sink only are marked in settings.c. */
+/* Options of ClickstreamStream, `name=value`; behind the field stands the sink that they are for. */
 #define CS_STREAM_SETTINGS(X)                                                                                          \
-    X(SIZE, queue, "queue", "64M", CS_MIB, 64 * CS_GIB, NULL, "size", "Capacity of the queue file")                    \
-    X(TIME, linger, "linger", "1s", 0, 3600000000, NULL, "time",                                                       \
+    X(SIZE, queue, CS_SINK_ANY, "queue", "64M", CS_MIB, 64 * CS_GIB, NULL, "size", "Capacity of the queue file")       \
+    X(TIME, linger, CS_SINK_ANY, "linger", "1s", 0, 3600000000, NULL, "time",                                          \
       "How long an event waits for others to fill the batch")                                                          \
-    X(CHOICE, delimiter, "delimiter", "newline", 0, 0, "newline|none", "newline|none", "What ends an event")           \
-    X(CHOICE, ack, "ack", "queued", 0, 0, "queued|synced", "queued|synced",                                            \
+    X(CHOICE, delimiter, CS_SINK_ANY, "delimiter", "newline", 0, 0, "newline|none", "newline|none",                    \
+      "What ends an event")                                                                                            \
+    X(CHOICE, ack, CS_SINK_ANY, "ack", "queued", 0, 0, "queued|synced", "queued|synced",                               \
       "What an event has survived when its 200 goes out")                                                              \
-    X(TEXT, region, "region", NULL, 0, 0, NULL, "name", "AWS region of the delivery stream")                           \
-    X(URL, endpoint, "endpoint", NULL, 0, 0, NULL, "url", "Where Firehose's API is")                                   \
-    X(TEXT, profile, "profile", NULL, 0, 0, NULL, "name", "Section of the credentials file")                           \
-    X(PATH, credentials, "credentials", NULL, 0, 0, NULL, "file", "A shared credentials file")                         \
-    X(COUNT, concurrency, "concurrency", "4", 1, 64, NULL, "count", "Requests to Firehose under way at once")          \
-    X(CHOICE, aggregate, "aggregate", "on", 0, 0, "off|on", "on|off", "Whether events share a Firehose record")        \
-    X(TIME, timeout, "timeout", "30s", 1000000, 600000000, NULL, "time", "How long a request to AWS may take")         \
-    X(PATH, ca, "ca", NULL, 0, 0, NULL, "file", "The certificate authorities to trust, as PEM")                        \
-    X(PATH, path, "path", NULL, 0, 0, NULL, "directory", "Folder that the objects are written to")                     \
-    X(SIZE, roll, "roll", "64M", 1, 5 * CS_GIB, NULL, "size", "Size at which an object is finished")                   \
-    X(TIME, interval, "interval", "60s", 10000, 86400000000, NULL, "time", "Age at which an object is finished")
+    X(TEXT, region, CS_SINK_FIREHOSE, "region", NULL, 0, 0, NULL, "name", "AWS region of the delivery stream")         \
+    X(URL, endpoint, CS_SINK_FIREHOSE, "endpoint", NULL, 0, 0, NULL, "url", "Where Firehose's API is")                 \
+    X(TEXT, profile, CS_SINK_FIREHOSE, "profile", NULL, 0, 0, NULL, "name", "Section of the credentials file")         \
+    X(PATH, credentials, CS_SINK_FIREHOSE, "credentials", NULL, 0, 0, NULL, "file", "A shared credentials file")       \
+    X(COUNT, concurrency, CS_SINK_FIREHOSE, "concurrency", "4", 1, 64, NULL, "count",                                  \
+      "Requests to Firehose under way at once")                                                                        \
+    X(CHOICE, aggregate, CS_SINK_FIREHOSE, "aggregate", "on", 0, 0, "off|on", "on|off",                                \
+      "Whether events share a Firehose record")                                                                        \
+    X(TIME, timeout, CS_SINK_FIREHOSE, "timeout", "30s", 1000000, 600000000, NULL, "time",                             \
+      "How long a request to AWS may take")                                                                            \
+    X(PATH, ca, CS_SINK_FIREHOSE, "ca", NULL, 0, 0, NULL, "file", "The certificate authorities to trust, as PEM")      \
+    X(PATH, path, CS_SINK_FILE, "path", NULL, 0, 0, NULL, "directory", "Folder that the objects are written to")       \
+    X(SIZE, roll, CS_SINK_FILE, "roll", "64M", 1, 5 * CS_GIB, NULL, "size", "Size at which an object is finished")     \
+    X(TIME, interval, CS_SINK_FILE, "interval", "60s", 10000, 86400000000, NULL, "time",                               \
+      "Age at which an object is finished")
 
 /* Per location, merged as httpd merges. */
 #define CS_LOCATION_SETTINGS(X)                                                                                        \
@@ -108,6 +113,7 @@ typedef struct cs_setting_t {
     const char *name;
     int kind; /* private to settings.c */
     apr_size_t offset;
+    int sink;             /* of a stream's option: the sink that it is for */
     const char *fallback; /* the default, as one would write it; NULL: none */
     apr_int64_t least, most;
     const char *choices;

@@ -43,7 +43,7 @@ int cs_answer_records(cs_batch_t *batch, const char **code, cs_span_t body, apr_
     for (int i = 0; i < batch->records->nelts; i++) {
         struct json_object *response = json_object_array_get_idx(responses, (size_t)i);
         const char *error = text_of(response, "ErrorCode");
-        int delivered = !error && text_of(response, "RecordId");
+        int delivered = text_of(response, "RecordId") && !json_object_object_get(response, "ErrorCode");
         APR_ARRAY_IDX(batch->records, i, cs_batch_record_t).outcome =
             delivered ? CS_OUTCOME_DELIVERED : CS_OUTCOME_RETRY;
         if (!delivered && failed++ == 0)

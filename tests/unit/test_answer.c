@@ -57,14 +57,12 @@ static const struct {
      "ServiceUnavailableException"},
     {"{\"FailedPutCount\":3,\"RequestResponses\":[" REFUSED "," REFUSED ",{\"ErrorCode\":\"InternalFailure\"}]}", 3,
      "rrr", "ServiceUnavailableException"},
-    {"{\"RequestResponses\":[" TAKEN ",{\"ErrorCode\":\"InternalFailure\"}," REFUSED "]}", 2, "Drr",
-     "InternalFailure"},
+    {"{\"RequestResponses\":[" TAKEN ",{\"ErrorCode\":\"InternalFailure\"}," REFUSED "]}", 2, "Drr", "InternalFailure"},
     /* the list tells, not the count */
     {"{\"FailedPutCount\":0,\"RequestResponses\":[" TAKEN "," TAKEN "," REFUSED "]}", 1, "DDr",
      "ServiceUnavailableException"},
     {"{\"FailedPutCount\":1e999,\"RequestResponses\":[" TAKEN "," TAKEN "," TAKEN "]}", 0, "DDD", ""},
-    {"{\"FailedPutCount\":99999999999999999999999,\"RequestResponses\":[" TAKEN "," TAKEN "," TAKEN "]}", 0, "DDD",
-     ""},
+    {"{\"FailedPutCount\":99999999999999999999999,\"RequestResponses\":[" TAKEN "," TAKEN "," TAKEN "]}", 0, "DDD", ""},
     /* delivered only where it is said in so many words */
     {"{\"RequestResponses\":[{},null,{\"RecordId\":7}]}", 3, "rrr", "no RecordId"},
     {"{\"RequestResponses\":[[],\"RecordId\",true]}", 3, "rrr", "no RecordId"},

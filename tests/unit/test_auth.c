@@ -46,8 +46,8 @@ static const struct {
     const char *id;
     int known;
 } ids[] = {
-    {1, "app", 1},  {1, "web", 1},  {1, "App", 0}, {1, "ap", 0}, {1, "apps", 0}, {1, "", 0},
-    {1, NULL, 0},   {0, "app", 1},  {0, "any", 1}, {0, "", 0},   {0, NULL, 0},
+    {1, "app", 1}, {1, "web", 1}, {1, "App", 0}, {1, "ap", 0}, {1, "apps", 0}, {1, "", 0},
+    {1, NULL, 0},  {0, "app", 1}, {0, "any", 1}, {0, "", 0},   {0, NULL, 0},
 };
 
 START_TEST(knows_clients)

@@ -38,8 +38,8 @@ static const cs_location_t *configured(const char *const *directives)
         ck_assert_int_eq(apr_tokenize_to_argv(*directives, &argv, pool), APR_SUCCESS);
         while (argv[argc])
             argc++;
-        error = cs_settings_read(cs_location_settings, settings, argv[0], argc - 1, (const char *const *)argv + 1,
-                                 pool);
+        error =
+            cs_settings_read(cs_location_settings, settings, argv[0], argc - 1, (const char *const *)argv + 1, pool);
         ck_assert_msg(!error, "%s", error);
     }
     cs_settings_defaults(cs_location_settings, settings, pool);
@@ -48,7 +48,8 @@ static const cs_location_t *configured(const char *const *directives)
 
 #define TOKEN "Authorization: Bearer t"
 #define CLIENT "client_id: app"
-#define GOOD {TOKEN, CLIENT}
+#define GOOD TOKEN, CLIENT
+#define NO_HEADERS "Host: www.example.com"
 #define MEMBERS "\"token\":\"t\",\"timestamp\":\"2022-02-22T18:37:28.205Z\",\"tag\":\"LIKE_WOOD\""
 #define EVENT "{" MEMBERS "}"
 #define BAD "{\"token\":\"t\",\"timestamp\":\"2022-02-22T18:37:28.205Z\"}"
@@ -64,7 +65,9 @@ static const cs_location_t *configured(const char *const *directives)
 
 static const struct {
     const char *directives[DIRECTIVES];
-    const char *method, *headers[HEADERS], *query;
+    const char *method;           /* NULL: POST */
+    const char *headers[HEADERS]; /* none: what is needed */
+    const char *query;
     const char *body; /* NULL: it must not be asked for */
     int status;
     const char *answer;
@@ -72,92 +75,201 @@ static const struct {
     const char *record; /* the last one; NULL: there is none */
 } cases[] = {
     /* one event */
-    {{NULL}, "POST", GOOD, NULL, EVENT, 200, COLLECTED "}", 1, RECORD},
-    {{NULL}, "POST", {TOKEN, CLIENT, "User-Agent: curl/8 \"x\""}, NULL, EVENT, 200, COLLECTED "}", 1,
-     "{" MEMBERS ",\"client_id\":\"app\",\"client_ip\":\"192.0.2.1\",\"user_agent\":\"curl/8 \\\"x\\\"\"}"},
-    {{NULL}, "POST", {TOKEN, CLIENT, "X-Forwarded-For: 90.200.187.19, 165.225.197.24"}, NULL, EVENT, 200,
-     COLLECTED "}", 1,
-     "{" MEMBERS ",\"client_id\":\"app\",\"client_ip\":\"90.200.187.19, 165.225.197.24\"}"},
-    {{NULL}, "POST", GOOD, NULL, "{\n \"client_id\": \"forged\", " MEMBERS ", \"value\": 12345678901234567890.10 }\n",
-     200, COLLECTED "}", 1, "{" MEMBERS ",\"value\":12345678901234567890.10" ADDED},
-    {{NULL}, "POST", GOOD, NULL, BAD, 400, INVALID NO_TAG(0) "]}", 0, NULL},
-    {{NULL}, "POST", GOOD, NULL, "{\"token\":1,\"timestamp\":\"x\",\"tag\":\"x\"}", 400,
-     INVALID "{\"index\":0,\"reason\":\"wrong_type\",\"field\":\"token\"}]}", 0, NULL},
-    {{NULL}, "POST", GOOD, NULL, "{\"token\":\"t\",\"timestamp\":\"x\",\"tag\":\"x\"}", 400,
-     INVALID "{\"index\":0,\"reason\":\"bad_timestamp\",\"field\":\"timestamp\"}]}", 0, NULL},
-    {{NULL}, "POST", GOOD, NULL, "null", 400, INVALID "{\"index\":0,\"reason\":\"not_an_object\"}]}", 0, NULL},
-    {{NULL}, "POST", GOOD, NULL, "{\"a\":}", 400,
-     INVALID "{\"index\":0,\"reason\":\"malformed_json\",\"position\":5}]}", 0, NULL},
-    {{NULL}, "POST", GOOD, NULL, "", 400,
-     INVALID "{\"index\":0,\"reason\":\"malformed_json\",\"position\":0}]}", 0, NULL},
-    {{"ClickstreamRequire 'a\"b'"}, "POST", GOOD, NULL, EVENT, 400,
-     INVALID "{\"index\":0,\"reason\":\"missing_field\",\"field\":\"a\\\"b\"}]}", 0, NULL},
-    {{"ClickstreamRequire user"}, "POST", GOOD, NULL, "{\"user\":7}", 200, COLLECTED "}", 1, "{\"user\":7" ADDED},
+    {.body = EVENT, .status = 200, .answer = COLLECTED "}", .records = 1, .record = RECORD},
+    {.headers = {TOKEN, CLIENT, "User-Agent: curl/8 \"x\""},
+     .body = EVENT,
+     .status = 200,
+     .answer = COLLECTED "}",
+     .records = 1,
+     .record = "{" MEMBERS ",\"client_id\":\"app\",\"client_ip\":\"192.0.2.1\",\"user_agent\":\"curl/8 \\\"x\\\"\"}"},
+    {.headers = {TOKEN, CLIENT, "X-Forwarded-For: 90.200.187.19, 165.225.197.24"},
+     .body = EVENT,
+     .status = 200,
+     .answer = COLLECTED "}",
+     .records = 1,
+     .record = "{" MEMBERS ",\"client_id\":\"app\",\"client_ip\":\"90.200.187.19, 165.225.197.24\"}"},
+    {.body = "{\n \"client_id\": \"forged\", " MEMBERS ", \"value\": 12345678901234567890.10 }\n",
+     .status = 200,
+     .answer = COLLECTED "}",
+     .records = 1,
+     .record = "{" MEMBERS ",\"value\":12345678901234567890.10" ADDED},
+    {.body = BAD, .status = 400, .answer = INVALID NO_TAG(0) "]}"},
+    {.body = "{\"token\":1,\"timestamp\":\"x\",\"tag\":\"x\"}",
+     .status = 400,
+     .answer = INVALID "{\"index\":0,\"reason\":\"wrong_type\",\"field\":\"token\"}]}"},
+    {.body = "{\"token\":\"t\",\"timestamp\":\"x\",\"tag\":\"x\"}",
+     .status = 400,
+     .answer = INVALID "{\"index\":0,\"reason\":\"bad_timestamp\",\"field\":\"timestamp\"}]}"},
+    {.body = "null", .status = 400, .answer = INVALID "{\"index\":0,\"reason\":\"not_an_object\"}]}"},
+    {.body = "{\"a\":}",
+     .status = 400,
+     .answer = INVALID "{\"index\":0,\"reason\":\"malformed_json\",\"position\":5}]}"},
+    {.body = "", .status = 400, .answer = INVALID "{\"index\":0,\"reason\":\"malformed_json\",\"position\":0}]}"},
+    {.directives = {"ClickstreamRequire 'a\"b'"},
+     .body = EVENT,
+     .status = 400,
+     .answer = INVALID "{\"index\":0,\"reason\":\"missing_field\",\"field\":\"a\\\"b\"}]}"},
+    {.directives = {"ClickstreamRequire user"},
+     .body = "{\"user\":7}",
+     .status = 200,
+     .answer = COLLECTED "}",
+     .records = 1,
+     .record = "{\"user\":7" ADDED},
     /* several */
-    {{NULL}, "POST", GOOD, NULL, "[" EVENT "]", 200, COLLECTED ",\"accepted\":1}", 1, RECORD},
-    {{NULL}, "POST", GOOD, NULL, "[" EVENT ", " EVENT "]", 200, COLLECTED ",\"accepted\":2}", 2, RECORD},
-    {{NULL}, "POST", GOOD, NULL, EVENT "\n" EVENT "\n", 200, COLLECTED ",\"accepted\":2}", 2, RECORD},
-    {{NULL}, "POST", {TOKEN, CLIENT, "Content-Type: application/x-ndjson"}, NULL, EVENT "\n", 200,
-     COLLECTED ",\"accepted\":1}", 1, RECORD},
-    {{NULL}, "POST", {TOKEN, CLIENT, "Content-Type: APPLICATION/X-NDJSON; charset=utf-8"}, NULL, "{\n" MEMBERS "}",
-     400,
-     INVALID "{\"index\":0,\"reason\":\"malformed_json\",\"position\":1},"
-             "{\"index\":1,\"reason\":\"malformed_json\",\"position\":9}]}",
-     0, NULL},
-    {{NULL}, "POST", GOOD, NULL, "[" BAD "," EVENT "," BAD "]", 200,
-     COLLECTED ",\"accepted\":1,\"rejected\":[" NO_TAG(0) "," NO_TAG(2) "]}", 1, RECORD},
-    {{NULL}, "POST", GOOD, NULL, EVENT "\n{\n" EVENT, 200,
-     COLLECTED ",\"accepted\":2,\"rejected\":[{\"index\":1,\"reason\":\"malformed_json\",\"position\":72}]}", 2,
-     RECORD},
-    {{NULL}, "POST", GOOD, NULL, "[" BAD "]", 400, INVALID NO_TAG(0) "]}", 0, NULL},
-    {{NULL}, "POST", GOOD, NULL, "[]", 400, INVALID "]}", 0, NULL},
+    {.body = "[" EVENT "]", .status = 200, .answer = COLLECTED ",\"accepted\":1}", .records = 1, .record = RECORD},
+    {.body = "[" EVENT ", " EVENT "]",
+     .status = 200,
+     .answer = COLLECTED ",\"accepted\":2}",
+     .records = 2,
+     .record = RECORD},
+    {.body = EVENT "\n" EVENT "\n",
+     .status = 200,
+     .answer = COLLECTED ",\"accepted\":2}",
+     .records = 2,
+     .record = RECORD},
+    {.headers = {TOKEN, CLIENT, "Content-Type: application/x-ndjson"},
+     .body = EVENT "\n",
+     .status = 200,
+     .answer = COLLECTED ",\"accepted\":1}",
+     .records = 1,
+     .record = RECORD},
+    {.headers = {TOKEN, CLIENT, "Content-Type: APPLICATION/X-NDJSON; charset=utf-8"},
+     .body = "{\n" MEMBERS "}",
+     .status = 400,
+     .answer = INVALID "{\"index\":0,\"reason\":\"malformed_json\",\"position\":1},"
+                       "{\"index\":1,\"reason\":\"malformed_json\",\"position\":9}]}"},
+    {.body = "[" BAD "," EVENT "," BAD "]",
+     .status = 200,
+     .answer = COLLECTED ",\"accepted\":1,\"rejected\":[" NO_TAG(0) "," NO_TAG(2) "]}",
+     .records = 1,
+     .record = RECORD},
+    {.body = EVENT "\n{\n" EVENT,
+     .status = 200,
+     .answer = COLLECTED ",\"accepted\":2,\"rejected\":[{\"index\":1,\"reason\":\"malformed_json\",\"position\":72}]}",
+     .records = 2,
+     .record = RECORD},
+    {.body = "[" BAD "]", .status = 400, .answer = INVALID NO_TAG(0) "]}"},
+    {.body = "[]", .status = 400, .answer = INVALID "]}"},
     /* limits */
-    {{"ClickstreamMaxEvents 1"}, "POST", GOOD, NULL, "[" EVENT "]", 200, COLLECTED ",\"accepted\":1}", 1, RECORD},
-    {{"ClickstreamMaxEvents 1"}, "POST", GOOD, NULL, "[" EVENT "," EVENT "]", 413,
-     "{\"response_code\":\"413\",\"message\":\"Too many events: at most 1 in a request\"}", 0, NULL},
-    {{"ClickstreamMaxEvents 1"}, "POST", GOOD, NULL, EVENT "\n" EVENT, 413,
-     "{\"response_code\":\"413\",\"message\":\"Too many events: at most 1 in a request\"}", 0, NULL},
-    {{"ClickstreamMaxEvent 20"}, "POST", GOOD, NULL, EVENT, 400,
-     INVALID "{\"index\":0,\"reason\":\"too_large\"}]}", 0, NULL},
-    {{"ClickstreamMaxDepth 1"}, "POST", GOOD, NULL, "[{" MEMBERS ",\"x\":[]}," EVENT "]", 200,
-     COLLECTED ",\"accepted\":1,\"rejected\":[{\"index\":0,\"reason\":\"too_deep\"}]}", 1, RECORD},
+    {.directives = {"ClickstreamMaxEvents 1"},
+     .body = "[" EVENT "]",
+     .status = 200,
+     .answer = COLLECTED ",\"accepted\":1}",
+     .records = 1,
+     .record = RECORD},
+    {.directives = {"ClickstreamMaxEvents 1"},
+     .body = "[" EVENT "," EVENT "]",
+     .status = 413,
+     .answer = "{\"response_code\":\"413\",\"message\":\"Too many events: at most 1 in a request\"}"},
+    {.directives = {"ClickstreamMaxEvents 1"},
+     .body = EVENT "\n" EVENT,
+     .status = 413,
+     .answer = "{\"response_code\":\"413\",\"message\":\"Too many events: at most 1 in a request\"}"},
+    {.directives = {"ClickstreamMaxEvent 20"},
+     .body = EVENT,
+     .status = 400,
+     .answer = INVALID "{\"index\":0,\"reason\":\"too_large\"}]}"},
+    {.directives = {"ClickstreamMaxDepth 1"},
+     .body = "[{" MEMBERS ",\"x\":[]}," EVENT "]",
+     .status = 200,
+     .answer = COLLECTED ",\"accepted\":1,\"rejected\":[{\"index\":0,\"reason\":\"too_deep\"}]}",
+     .records = 1,
+     .record = RECORD},
     /* media types */
-    {{NULL}, "POST", {TOKEN, CLIENT, "Content-Type: application/json"}, NULL, EVENT, 200, COLLECTED "}", 1, RECORD},
-    {{NULL}, "POST", {TOKEN, CLIENT, "Content-Type:   Application/JSON ; charset=utf-8"}, NULL, EVENT, 200,
-     COLLECTED "}", 1, RECORD},
-    {{NULL}, "POST", {TOKEN, CLIENT, "Content-Type: text/plain;charset=UTF-8"}, NULL, EVENT, 200, COLLECTED "}", 1,
-     RECORD},
-    {{NULL}, "POST", {TOKEN, CLIENT, "Content-Type: "}, NULL, EVENT, 200, COLLECTED "}", 1, RECORD},
-    {{NULL}, "POST", {TOKEN, CLIENT, "Content-Type: application/x-www-form-urlencoded"}, NULL, NULL, 415, NO_TYPE, 0,
-     NULL},
-    {{NULL}, "POST", {TOKEN, CLIENT, "Content-Type: application/jsonp"}, NULL, NULL, 415, NO_TYPE, 0, NULL},
+    {.headers = {TOKEN, CLIENT, "Content-Type: application/json"},
+     .body = EVENT,
+     .status = 200,
+     .answer = COLLECTED "}",
+     .records = 1,
+     .record = RECORD},
+    {.headers = {TOKEN, CLIENT, "Content-Type:   Application/JSON ; charset=utf-8"},
+     .body = EVENT,
+     .status = 200,
+     .answer = COLLECTED "}",
+     .records = 1,
+     .record = RECORD},
+    {.headers = {TOKEN, CLIENT, "Content-Type: text/plain;charset=UTF-8"},
+     .body = EVENT,
+     .status = 200,
+     .answer = COLLECTED "}",
+     .records = 1,
+     .record = RECORD},
+    {.headers = {TOKEN, CLIENT, "Content-Type: "},
+     .body = EVENT,
+     .status = 200,
+     .answer = COLLECTED "}",
+     .records = 1,
+     .record = RECORD},
+    {.headers = {TOKEN, CLIENT, "Content-Type: application/x-www-form-urlencoded"}, .status = 415, .answer = NO_TYPE},
+    {.headers = {TOKEN, CLIENT, "Content-Type: application/jsonp"}, .status = 415, .answer = NO_TYPE},
     /* authorization */
-    {{NULL}, "POST", {CLIENT}, NULL, NULL, 401, NO_TOKEN, 0, NULL},
-    {{NULL}, "POST", {CLIENT, "Authorization: Basic dTpw"}, NULL, NULL, 401, NO_TOKEN, 0, NULL},
-    {{NULL}, "POST", {NULL}, NULL, NULL, 401, NO_TOKEN, 0, NULL},
-    {{"ClickstreamAuth none"}, "POST", {CLIENT}, NULL, EVENT, 200, COLLECTED "}", 1, RECORD},
+    {.headers = {CLIENT}, .status = 401, .answer = NO_TOKEN},
+    {.headers = {CLIENT, "Authorization: Basic dTpw"}, .status = 401, .answer = NO_TOKEN},
+    {.headers = {NO_HEADERS}, .status = 401, .answer = NO_TOKEN},
+    {.directives = {"ClickstreamAuth none"},
+     .headers = {CLIENT},
+     .body = EVENT,
+     .status = 200,
+     .answer = COLLECTED "}",
+     .records = 1,
+     .record = RECORD},
     /* clients */
-    {{NULL}, "POST", {TOKEN}, NULL, NULL, 403, NO_CLIENT, 0, NULL},
-    {{NULL}, "POST", {TOKEN, "client_id: "}, NULL, NULL, 403, NO_CLIENT, 0, NULL},
-    {{NULL}, "POST", {TOKEN, "client-id: app"}, NULL, EVENT, 200, COLLECTED "}", 1, RECORD},
-    {{NULL}, "POST", {TOKEN, "client-id: other", CLIENT}, "client_id=third", EVENT, 200, COLLECTED "}", 1, RECORD},
-    {{NULL}, "POST", {TOKEN}, "client_id=app", EVENT, 200, COLLECTED "}", 1, RECORD},
-    {{NULL}, "POST", {TOKEN}, "a=b&client_id=a%70p&c", EVENT, 200, COLLECTED "}", 1, RECORD},
-    {{NULL}, "POST", {TOKEN}, "client_id=two+words", EVENT, 200, COLLECTED "}", 1,
-     "{" MEMBERS ",\"client_id\":\"two words\",\"client_ip\":\"192.0.2.1\"}"},
-    {{NULL}, "POST", {TOKEN}, "client_id=", NULL, 403, NO_CLIENT, 0, NULL},
-    {{NULL}, "POST", {TOKEN}, "client_id=%zz", NULL, 403, NO_CLIENT, 0, NULL},
-    {{NULL}, "POST", {TOKEN}, "client_id=a%00b", NULL, 403, NO_CLIENT, 0, NULL},
-    {{NULL}, "POST", {TOKEN}, "xclient_id=app", NULL, 403, NO_CLIENT, 0, NULL},
-    {{"ClickstreamClient web", "ClickstreamClient app"}, "POST", GOOD, NULL, EVENT, 200, COLLECTED "}", 1, RECORD},
-    {{"ClickstreamClient web"}, "POST", GOOD, NULL, NULL, 403, NO_CLIENT, 0, NULL},
+    {.headers = {TOKEN}, .status = 403, .answer = NO_CLIENT},
+    {.headers = {TOKEN, "client_id: "}, .status = 403, .answer = NO_CLIENT},
+    {.headers = {TOKEN, "client-id: app"},
+     .body = EVENT,
+     .status = 200,
+     .answer = COLLECTED "}",
+     .records = 1,
+     .record = RECORD},
+    {.headers = {TOKEN, "client-id: other", CLIENT},
+     .query = "client_id=third",
+     .body = EVENT,
+     .status = 200,
+     .answer = COLLECTED "}",
+     .records = 1,
+     .record = RECORD},
+    {.headers = {TOKEN},
+     .query = "client_id=app",
+     .body = EVENT,
+     .status = 200,
+     .answer = COLLECTED "}",
+     .records = 1,
+     .record = RECORD},
+    {.headers = {TOKEN},
+     .query = "a=b&client_id=a%70p&c",
+     .body = EVENT,
+     .status = 200,
+     .answer = COLLECTED "}",
+     .records = 1,
+     .record = RECORD},
+    {.headers = {TOKEN},
+     .query = "client_id=two+words",
+     .body = EVENT,
+     .status = 200,
+     .answer = COLLECTED "}",
+     .records = 1,
+     .record = "{" MEMBERS ",\"client_id\":\"two words\",\"client_ip\":\"192.0.2.1\"}"},
+    {.headers = {TOKEN}, .query = "client_id=", .status = 403, .answer = NO_CLIENT},
+    {.headers = {TOKEN}, .query = "client_id=%zz", .status = 403, .answer = NO_CLIENT},
+    {.headers = {TOKEN}, .query = "client_id=a%00b", .status = 403, .answer = NO_CLIENT},
+    {.headers = {TOKEN}, .query = "xclient_id=app", .status = 403, .answer = NO_CLIENT},
+    {.directives = {"ClickstreamClient web", "ClickstreamClient app"},
+     .body = EVENT,
+     .status = 200,
+     .answer = COLLECTED "}",
+     .records = 1,
+     .record = RECORD},
+    {.directives = {"ClickstreamClient web"}, .status = 403, .answer = NO_CLIENT},
     /* methods: before anything else */
-    {{NULL}, "GET", GOOD, NULL, NULL, 405, NO_METHOD, 0, NULL},
-    {{NULL}, "HEAD", GOOD, NULL, NULL, 405, NO_METHOD, 0, NULL},
-    {{NULL}, "PUT", {NULL}, NULL, NULL, 405, NO_METHOD, 0, NULL},
-    {{NULL}, "post", GOOD, NULL, NULL, 405, NO_METHOD, 0, NULL},
-    {{NULL}, "OPTIONS", {NULL}, NULL, NULL, 204, NULL, 0, NULL},
+    {.method = "GET", .status = 405, .answer = NO_METHOD},
+    {.method = "HEAD", .status = 405, .answer = NO_METHOD},
+    {.method = "PUT", .headers = {NO_HEADERS}, .status = 405, .answer = NO_METHOD},
+    {.method = "post", .status = 405, .answer = NO_METHOD},
+    {.method = "OPTIONS", .headers = {NO_HEADERS}, .status = 204},
 };
+
+static const char *const good_head[] = {GOOD, NULL};
 
 static void begin(cs_collect_t *collect, const char *method, const char *const *headers, const char *query,
                   const cs_location_t *settings, int wanted)
@@ -203,8 +315,8 @@ START_TEST(answers)
 {
     cs_collect_t collect;
 
-    begin(&collect, cases[_i].method, cases[_i].headers, cases[_i].query, configured(cases[_i].directives),
-          cases[_i].body != NULL);
+    begin(&collect, cases[_i].method ? cases[_i].method : "POST", cases[_i].headers[0] ? cases[_i].headers : good_head,
+          cases[_i].query, configured(cases[_i].directives), cases[_i].body != NULL);
     if (cases[_i].body)
         give_body(&collect, cases[_i].body);
     if (collect.records->nelts)
@@ -230,11 +342,11 @@ static const struct {
     cs_reason_t reason; /* CS_REASON_COUNT: none */
     int count;
 } refusals[] = {
-    {GOOD, EVENT, CS_REASON_COUNT, 0},
-    {GOOD, "[" BAD "," BAD "]", CS_REASON_MISSING_FIELD, 2},
-    {GOOD, "nonsense", CS_REASON_MALFORMED_JSON, 1},
-    {GOOD, "[1,2,3]", CS_REASON_TOO_MANY_EVENTS, 1},
-    {GOOD, "[1,2]", CS_REASON_NOT_AN_OBJECT, 2},
+    {{GOOD}, EVENT, CS_REASON_COUNT, 0},
+    {{GOOD}, "[" BAD "," BAD "]", CS_REASON_MISSING_FIELD, 2},
+    {{GOOD}, "nonsense", CS_REASON_MALFORMED_JSON, 1},
+    {{GOOD}, "[1,2,3]", CS_REASON_TOO_MANY_EVENTS, 1},
+    {{GOOD}, "[1,2]", CS_REASON_NOT_AN_OBJECT, 2},
     {{CLIENT}, NULL, CS_REASON_UNAUTHORIZED, 1},
     {{TOKEN}, NULL, CS_REASON_UNKNOWN_CLIENT, 1},
 };
@@ -259,7 +371,6 @@ START_TEST(counts_refusals)
 }
 END_TEST
 
-static const char *const good_head[] = {TOKEN, CLIENT, NULL};
 static const char *const no_directives[] = {NULL};
 
 START_TEST(answers_too_large)
@@ -351,10 +462,8 @@ static const struct {
     const char *method, *headers[4];
     int status;
 } visits[] = {
-    {"OPTIONS", {"Origin: https://app.example.com"}, 204},
-    {"POST", {"Origin: https://app.example.com"}, 401},
-    {"POST", {"Origin: https://app.example.com", TOKEN}, 403},
-    {"GET", {"Origin: https://app.example.com"}, 405},
+    {"OPTIONS", {"Origin: https://app.example.com"}, 204},           {"POST", {"Origin: https://app.example.com"}, 401},
+    {"POST", {"Origin: https://app.example.com", TOKEN}, 403},       {"GET", {"Origin: https://app.example.com"}, 405},
     {"POST", {"Origin: https://app.example.com", TOKEN, CLIENT}, 0},
 };
 

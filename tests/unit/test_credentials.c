@@ -111,11 +111,12 @@ START_TEST(reads_long_lines)
     memset(token, 't', sizeof(token) - 1);
     memset(rubbish, 'r', sizeof(rubbish) - 1);
     token[sizeof(token) - 1] = rubbish[sizeof(rubbish) - 1] = '\0';
-    ck_assert_str_eq(get(cs_credentials_source(NULL,
-                                               new_file(apr_pstrcat(pool, "# ", rubbish, "\n[default]\n" KEYS("A")
-                                                                    "aws_session_token = ", token, NULL)),
-                                               pool)),
-                     apr_pstrcat(pool, "A hush-A ", token, NULL));
+    ck_assert_str_eq(
+        get(cs_credentials_source(
+            NULL,
+            new_file(apr_pstrcat(pool, "# ", rubbish, "\n[default]\n" KEYS("A") "aws_session_token = ", token, NULL)),
+            pool)),
+        apr_pstrcat(pool, "A hush-A ", token, NULL));
 }
 END_TEST
 

@@ -82,10 +82,8 @@ START_TEST(writes_record)
 {
     cs_span_t added = cs_additions_write(&(cs_additions_t){"app", "192.0.2.1", NULL}, pool);
     cs_event_sink_t sink = {.take = write_event, .reject = fail_event, .to = &added};
-    cs_event_rules_t rules = {.max_events = 1,
-                              .max_event = 1000,
-                              .max_depth = 8,
-                              .require = apr_array_make(pool, 1, sizeof(const char *))};
+    cs_event_rules_t rules = {
+        .max_events = 1, .max_event = 1000, .max_depth = 8, .require = apr_array_make(pool, 1, sizeof(const char *))};
     cs_parser_t *parser = cs_parser_create();
 
     cs_events_read(parser, (cs_span_t){records[_i].event, strlen(records[_i].event)}, 0, &rules, &sink, pool);

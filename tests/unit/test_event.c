@@ -162,8 +162,7 @@ static const struct {
     {"a", "[{\"a\":1}]", TEXT, CS_BODY_MANY, "take(a=1)"},
     {"a", " [ {\"a\":1} ,\n {\"a\":2} ] \n", TEXT, CS_BODY_MANY, "take(a=1)take(a=2)"},
     {"a", "[{\"a\":1},{},{\"a\":3}]", TEXT, CS_BODY_MANY, "take(a=1)reject(1 missing_field a)take(a=3)"},
-    {"a", "[[],null,3]", TEXT, CS_BODY_MANY,
-     "reject(0 not_an_object)reject(1 not_an_object)reject(2 not_an_object)"},
+    {"a", "[[],null,3]", TEXT, CS_BODY_MANY, "reject(0 not_an_object)reject(1 not_an_object)reject(2 not_an_object)"},
     {"a", "[{\"a\":1},{\"a\":2},{\"a\":3},{\"a\":4}]", TEXT, CS_BODY_TOO_MANY, ""},
     {"a", "[1,2,3,4]", TEXT, CS_BODY_TOO_MANY, ""},
     {"a", "[{\"a\":1},{\"a\":NaN}]", TEXT, CS_BODY_ONE, "reject(0 malformed_json @14)"},
@@ -180,8 +179,7 @@ static const struct {
     {"a", "{\"a\":1}\n{\"a\":\n{\"a\":3}", LINES, CS_BODY_MANY, "take(a=1)reject(1 malformed_json @13)take(a=3)"},
     {"a", "{\"a\":1}\n[{\"a\":2}]", TEXT, CS_BODY_MANY, "take(a=1)reject(1 not_an_object)"},
     {"a", "{\"a\":1} {\"a\":2}\n{\"a\":3}", LINES, CS_BODY_MANY, "reject(0 malformed_json @8)take(a=3)"},
-    {"a", "{\"a\":1}\n{}\n7", LINES, CS_BODY_MANY,
-     "take(a=1)reject(1 missing_field a)reject(2 not_an_object)"},
+    {"a", "{\"a\":1}\n{}\n7", LINES, CS_BODY_MANY, "take(a=1)reject(1 missing_field a)reject(2 not_an_object)"},
     {"a", "1\n2\n3\n4", LINES, CS_BODY_TOO_MANY, ""},
     {"a", "{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n{\"a\":4}", TEXT, CS_BODY_TOO_MANY, ""},
     {"a", "\n1\n\n2\n\n3\n\n", LINES, CS_BODY_MANY,
@@ -215,8 +213,7 @@ static const struct {
      "reject(0 too_large)"},
     {"", "{\"a\":\"456789012345678901234567890123456789012345678901234\"}", TEXT, CS_BODY_ONE,
      "take(a=\"456789012345678901234567890123456789012345678901234\")"},
-    {"", "{\"a\":1                                                      }", TEXT, CS_BODY_ONE,
-     "reject(0 too_large)"},
+    {"", "{\"a\":1                                                      }", TEXT, CS_BODY_ONE, "reject(0 too_large)"},
     {"", "{\"a\":[[]]}", TEXT, CS_BODY_ONE, "take(a=[[]])"},
     {"", "{\"a\":[[[]]]}", TEXT, CS_BODY_ONE, "reject(0 too_deep)"},
     {"", "[{\"a\":[[]]},{\"a\":{\"b\":{\"c\":{}}}}]", TEXT, CS_BODY_MANY, "take(a=[[]])reject(1 too_deep)"},
@@ -284,8 +281,8 @@ END_TEST
 /* A text that breaks off within a surrogate pair leaves nothing behind for the next text's first escape. */
 START_TEST(parser_forgets_half_a_surrogate_pair)
 {
-    static const char *const halves[] = {"{\"x\":\"\\ud83d", "{\"x\":\"\\ud83d\\", "{\"x\":\"\\ud83d\\u", "{\"x\":\"\\ud83d\\uzzzz\"}",
-                                         "{\"x\":1}\n\"\\ud83d\n"};
+    static const char *const halves[] = {"{\"x\":\"\\ud83d", "{\"x\":\"\\ud83d\\", "{\"x\":\"\\ud83d\\u",
+                                         "{\"x\":\"\\ud83d\\uzzzz\"}", "{\"x\":1}\n\"\\ud83d\n"};
     static const char *const next = "{\"client\\u005fid\":\"\\u0061\",\"client_id\":\"b\"}";
     cs_event_rules_t rules = rules_for("");
 

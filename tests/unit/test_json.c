@@ -128,8 +128,8 @@ START_TEST(stops_at_the_end)
     static const struct {
         const char *text;
         int length, good;
-    } parts[] = {{"1234", 3, 1}, {"-1.5e9", 4, 1}, {"0.5", 2, 0}, {"true", 3, 0}, {"\"a\"", 2, 0},
-                 {"\"\xC3\xBC\"", 2, 0}, {"{}", 1, 0}, {"\"\\\"\"", 3, 0}};
+    } parts[] = {{"1234", 3, 1},  {"-1.5e9", 4, 1},       {"0.5", 2, 0}, {"true", 3, 0},
+                 {"\"a\"", 2, 0}, {"\"\xC3\xBC\"", 2, 0}, {"{}", 1, 0},  {"\"\\\"\"", 3, 0}};
 
     for (int i = 0; i < ELEMENTS(parts); i++) {
         cs_json_t json;

@@ -5,6 +5,7 @@
 #include <apr_cstr.h>
 #include <apr_file_io.h>
 #include <apr_strings.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/settings.h"
@@ -173,6 +174,27 @@ START_TEST(takes_text_options)
 }
 END_TEST
 
+static const struct {
+    const char *option, *region, *default_region; /* of the environment */
+    const char *found;
+} regions[] = {
+    {"region=eu-west-1", "us-east-1", "us-east-2", "eu-west-1"},
+    {"linger=1s", "us-east-1", "us-east-2", "us-east-1"},
+    {"linger=1s", "", "us-east-2", "us-east-2"},
+};
+
+START_TEST(finds_region)
+{
+    setenv("AWS_REGION", regions[_i].region, 1);
+    setenv("AWS_DEFAULT_REGION", regions[_i].default_region, 1);
+    ck_assert_str_eq(
+        read_stream(apr_pstrcat(pool, "ClickstreamStream clicks firehose ", regions[_i].option, NULL))->region,
+        regions[_i].found);
+    unsetenv("AWS_REGION");
+    unsetenv("AWS_DEFAULT_REGION");
+}
+END_TEST
+
 static const char *const good_names[] = {"a", "Clicks_2.test-1", "-", SIXTY_FOUR};
 
 START_TEST(takes_name)
@@ -181,14 +203,19 @@ START_TEST(takes_name)
 
     read_location(location, apr_pstrcat(pool, "ClickstreamDeliverTo ", good_names[_i], NULL));
     ck_assert_str_eq(location->deliver_to, good_names[_i]);
-    ck_assert_str_eq(read_stream(apr_pstrcat(pool, "ClickstreamStream ", good_names[_i], " file path=/srv", NULL))->name,
-                     good_names[_i]);
+    ck_assert_str_eq(
+        read_stream(apr_pstrcat(pool, "ClickstreamStream ", good_names[_i], " file path=/srv", NULL))->name,
+        good_names[_i]);
 }
 END_TEST
 
 static const char *const good_endpoints[] = {
-    "https://firehose.eu-central-1.amazonaws.com", "https://10.0.0.1:8443/prefix/", "http://127.0.0.1",
-    "http://127.0.0.1:4566", "http://localhost/x", "http://[::1]:4566/",
+    "https://firehose.eu-central-1.amazonaws.com",
+    "https://10.0.0.1:8443/prefix/",
+    "http://127.0.0.1",
+    "http://127.0.0.1:4566",
+    "http://localhost/x",
+    "http://[::1]:4566/",
 };
 
 START_TEST(takes_endpoint)
@@ -306,6 +333,8 @@ static const struct {
     {"ClickstreamStream clicks kinesis", "\"kinesis\"", "write firehose or file"},
     {"ClickstreamStream clicks file", "clicks has no folder", "write path="},
     {"ClickstreamStream clicks firehose", "clicks has no region", "write region="},
+    {"ClickstreamStream clicks firehose region=EU", "region=EU", "such as region=eu-central-1"},
+    {"ClickstreamStream clicks firehose region=x.example.com/", "region=x.example.com/", "such as region="},
     {FIREHOSE "region", "\"region\"", "write name=value, with one of queue"},
     {FIREHOSE "regoin=x", "\"regoin=x\" is no option of a firehose stream", "endpoint"},
     {FIREHOSE "path=/srv", "\"path=/srv\" is no option of a firehose stream", "region"},
@@ -363,6 +392,8 @@ START_TEST(refuses_server)
 {
     const char *line = bad_servers[_i].line;
 
+    unsetenv("AWS_REGION");
+    unsetenv("AWS_DEFAULT_REGION");
     check_sentence(read_line(cs_server_settings, new_server(), line), line, bad_servers[_i].value,
                    bad_servers[_i].advice);
 }
@@ -421,8 +452,7 @@ START_TEST(repeated_directives_append)
     read_location(location, "ClickstreamClient two");
     read_location(location, "ClickstreamMaxEvents 1");
     read_location(location, "ClickstreamMaxEvents 2");
-    ck_assert_str_eq(words_of(location->origins),
-                     "https://a.example.com https://b.example.com https://c.example.com");
+    ck_assert_str_eq(words_of(location->origins), "https://a.example.com https://b.example.com https://c.example.com");
     ck_assert_str_eq(words_of(location->require), "token tag");
     ck_assert_int_eq(location->clients->nelts, 2);
     ck_assert_str_eq(APR_ARRAY_IDX(location->clients, 1, cs_client_t).id, "two");
@@ -645,8 +675,9 @@ START_TEST(page_has_every_option)
     const char *section = section_of(read_page(), "ClickstreamStream");
 
     for (const cs_setting_t *row = cs_stream_settings; row->name; row++)
-        check_line(section, row, apr_psprintf(pool, "| `%s=%s` | `%s` | %s | %s |", row->name, escaped(row->arguments),
-                                              row->fallback ? row->fallback : "none", sink_of(row->name), row->about));
+        check_line(section, row,
+                   apr_psprintf(pool, "| `%s=%s` | `%s` | %s | %s |", row->name, escaped(row->arguments),
+                                row->fallback ? row->fallback : "none", sink_of(row->name), row->about));
 }
 END_TEST
 
@@ -670,6 +701,7 @@ static TCase *values_case(void)
     tcase_add_loop_test(tests, takes_number, 0, ELEMENTS(good_numbers));
     tcase_add_loop_test(tests, takes_option, 0, ELEMENTS(good_options));
     tcase_add_test(tests, takes_text_options);
+    tcase_add_loop_test(tests, finds_region, 0, ELEMENTS(regions));
     tcase_add_loop_test(tests, takes_name, 0, ELEMENTS(good_names));
     tcase_add_loop_test(tests, takes_endpoint, 0, ELEMENTS(good_endpoints));
     tcase_add_loop_test(tests, takes_origin, 0, ELEMENTS(good_origins));

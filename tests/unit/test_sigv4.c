@@ -13,8 +13,8 @@
 #define BODY "{\"DeliveryStreamName\":\"clicks\",\"Records\":[{\"Data\":\"e30K\"}]}"
 #define NO_BODY_HASH "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define BODY_HASH "1c30224455b2b3e7bfd7791e41391904d570714859699dca8cf9016e6c34bfbc"
-#define TARGET {"x-amz-target", "Firehose_20150804.PutRecordBatch"}
-#define JSON {"content-type", "application/x-amz-json-1.1"}
+#define TARGET "x-amz-target", "Firehose_20150804.PutRecordBatch"
+#define JSON "content-type", "application/x-amz-json-1.1"
 
 static const struct {
     const char *method, *path, *query;
@@ -27,47 +27,92 @@ static const struct {
     const char *canonical, *hash, *signed_headers, *signature;
 } requests[] = {
     /* "Create a signed AWS API request" and the test suite of Signature Version 4: IAM's ListUsers. */
-    {"GET", "/", "Action=ListUsers&Version=2010-05-08",
-     {{"host", "iam.amazonaws.com"},
-      {"content-type", "application/x-www-form-urlencoded; charset=utf-8"},
-      {"x-amz-date", "20150830T123600Z"}},
-     3, "", "20150830T123600Z", "us-east-1", "iam", 1440938160, "AKIDEXAMPLE", SECRET,
-     "GET\n/\nAction=ListUsers&Version=2010-05-08\n"
-     "content-type:application/x-www-form-urlencoded; charset=utf-8\nhost:iam.amazonaws.com\n"
-     "x-amz-date:20150830T123600Z\n\ncontent-type;host;x-amz-date\n" NO_BODY_HASH,
-     "f536975d06c0309214f805bb90ccff089219ecd68b2577efef23edd43b7e1a59", "content-type;host;x-amz-date",
-     "5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7"},
+    {.method = "GET",
+     .path = "/",
+     .query = "Action=ListUsers&Version=2010-05-08",
+     .headers = {{"host", "iam.amazonaws.com"},
+                 {"content-type", "application/x-www-form-urlencoded; charset=utf-8"},
+                 {"x-amz-date", "20150830T123600Z"}},
+     .header_count = 3,
+     .body = "",
+     .date = "20150830T123600Z",
+     .region = "us-east-1",
+     .service = "iam",
+     .time = 1440938160,
+     .access_key = "AKIDEXAMPLE",
+     .secret_key = SECRET,
+     .canonical = "GET\n/\nAction=ListUsers&Version=2010-05-08\n"
+                  "content-type:application/x-www-form-urlencoded; charset=utf-8\nhost:iam.amazonaws.com\n"
+                  "x-amz-date:20150830T123600Z\n\ncontent-type;host;x-amz-date\n" NO_BODY_HASH,
+     .hash = "f536975d06c0309214f805bb90ccff089219ecd68b2577efef23edd43b7e1a59",
+     .signed_headers = "content-type;host;x-amz-date",
+     .signature = "5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7"},
     /* The others are what botocore's SigV4Auth makes of them. */
-    {"POST", "/", "",
-     {{"x-amz-date", "20260131T235959Z"}, TARGET, JSON, {"host", "firehose.eu-central-1.amazonaws.com"}}, 4, BODY,
-     "20260131T235959Z", "eu-central-1", "firehose", 1769903999, "AKIDEXAMPLE", SECRET,
-     "POST\n/\n\ncontent-type:application/x-amz-json-1.1\nhost:firehose.eu-central-1.amazonaws.com\n"
-     "x-amz-date:20260131T235959Z\nx-amz-target:Firehose_20150804.PutRecordBatch\n\n"
-     "content-type;host;x-amz-date;x-amz-target\n" BODY_HASH,
-     "2c2ba465051fd53e4e3430958fa85e4daf8961a9cfe4fbeb60b8e0f72a5ae396", "content-type;host;x-amz-date;x-amz-target",
-     "9d5eb0b07f0c948d49c72bd1587f6e8654bd5c0626a0b5d6130df44c5bee3d4a"},
-    {"POST", "/", "",
-     {{"x-amz-security-token", TOKEN}, TARGET, JSON, {"host", "firehose.eu-central-1.amazonaws.com"},
-      {"x-amz-date", "20260131T235959Z"}},
-     5, BODY, "20260131T235959Z", "eu-central-1", "firehose", 1769903999, "ASIDEXAMPLE", "other/secret+key",
-     "POST\n/\n\ncontent-type:application/x-amz-json-1.1\nhost:firehose.eu-central-1.amazonaws.com\n"
-     "x-amz-date:20260131T235959Z\nx-amz-security-token:" TOKEN
-     "\nx-amz-target:Firehose_20150804.PutRecordBatch\n\n"
-     "content-type;host;x-amz-date;x-amz-security-token;x-amz-target\n" BODY_HASH,
-     "60e29c1ef2ae7e7cc84966474ca14ce504eb234d3f84b1966f0fcef695e5b4da",
-     "content-type;host;x-amz-date;x-amz-security-token;x-amz-target",
-     "b11668683266c13922786eb6ea7c5c1f5995c6207bf3fe14b0e954e046d1a6cf"},
+    {.method = "POST",
+     .path = "/",
+     .query = "",
+     .headers = {{"x-amz-date", "20260131T235959Z"}, {TARGET}, {JSON}, {"host", "firehose.eu-central-1.amazonaws.com"}},
+     .header_count = 4,
+     .body = BODY,
+     .date = "20260131T235959Z",
+     .region = "eu-central-1",
+     .service = "firehose",
+     .time = 1769903999,
+     .access_key = "AKIDEXAMPLE",
+     .secret_key = SECRET,
+     .canonical = "POST\n/\n\ncontent-type:application/x-amz-json-1.1\nhost:firehose.eu-central-1.amazonaws.com\n"
+                  "x-amz-date:20260131T235959Z\nx-amz-target:Firehose_20150804.PutRecordBatch\n\n"
+                  "content-type;host;x-amz-date;x-amz-target\n" BODY_HASH,
+     .hash = "2c2ba465051fd53e4e3430958fa85e4daf8961a9cfe4fbeb60b8e0f72a5ae396",
+     .signed_headers = "content-type;host;x-amz-date;x-amz-target",
+     .signature = "9d5eb0b07f0c948d49c72bd1587f6e8654bd5c0626a0b5d6130df44c5bee3d4a"},
+    {.method = "POST",
+     .path = "/",
+     .query = "",
+     .headers = {{"x-amz-security-token", TOKEN},
+                 {TARGET},
+                 {JSON},
+                 {"host", "firehose.eu-central-1.amazonaws.com"},
+                 {"x-amz-date", "20260131T235959Z"}},
+     .header_count = 5,
+     .body = BODY,
+     .date = "20260131T235959Z",
+     .region = "eu-central-1",
+     .service = "firehose",
+     .time = 1769903999,
+     .access_key = "ASIDEXAMPLE",
+     .secret_key = "other/secret+key",
+     .canonical = "POST\n/\n\ncontent-type:application/x-amz-json-1.1\nhost:firehose.eu-central-1.amazonaws.com\n"
+                  "x-amz-date:20260131T235959Z\nx-amz-security-token:" TOKEN
+                  "\nx-amz-target:Firehose_20150804.PutRecordBatch\n\n"
+                  "content-type;host;x-amz-date;x-amz-security-token;x-amz-target\n" BODY_HASH,
+     .hash = "60e29c1ef2ae7e7cc84966474ca14ce504eb234d3f84b1966f0fcef695e5b4da",
+     .signed_headers = "content-type;host;x-amz-date;x-amz-security-token;x-amz-target",
+     .signature = "b11668683266c13922786eb6ea7c5c1f5995c6207bf3fe14b0e954e046d1a6cf"},
     /* repeated blanks, a port, a path, no body, a leap day's midnight */
-    {"POST", "/sub/path", "",
-     {TARGET, {"my-note", "a   b\t\tc  \"d   e\""}, {"x-amz-date", "20240229T000000Z"},
-      {"content-type", "  application/x-amz-json-1.1;   charset=utf-8 "}, {"host", "localhost:8443"}},
-     5, "", "20240229T000000Z", "cn-north-1", "firehose", 1709164800, "AKIDEXAMPLE", SECRET,
-     "POST\n/sub/path\n\ncontent-type:application/x-amz-json-1.1; charset=utf-8\nhost:localhost:8443\n"
-     "my-note:a b c \"d e\"\nx-amz-date:20240229T000000Z\nx-amz-target:Firehose_20150804.PutRecordBatch\n\n"
-     "content-type;host;my-note;x-amz-date;x-amz-target\n" NO_BODY_HASH,
-     "d17aa61b7f881c9dd53ee26d54e2569d02fba7c346474e03eca81d77cc6da24f",
-     "content-type;host;my-note;x-amz-date;x-amz-target",
-     "c7c77b3b9415ab7f505985b5b46ccae37e770e2e3a9d1d0eb232b7b85eb8ced8"},
+    {.method = "POST",
+     .path = "/sub/path",
+     .query = "",
+     .headers = {{TARGET},
+                 {"my-note", "a   b\t\tc  \"d   e\""},
+                 {"x-amz-date", "20240229T000000Z"},
+                 {"content-type", "  application/x-amz-json-1.1;   charset=utf-8 "},
+                 {"host", "localhost:8443"}},
+     .header_count = 5,
+     .body = "",
+     .date = "20240229T000000Z",
+     .region = "cn-north-1",
+     .service = "firehose",
+     .time = 1709164800,
+     .access_key = "AKIDEXAMPLE",
+     .secret_key = SECRET,
+     .canonical =
+         "POST\n/sub/path\n\ncontent-type:application/x-amz-json-1.1; charset=utf-8\nhost:localhost:8443\n"
+         "my-note:a b c \"d e\"\nx-amz-date:20240229T000000Z\nx-amz-target:Firehose_20150804.PutRecordBatch\n\n"
+         "content-type;host;my-note;x-amz-date;x-amz-target\n" NO_BODY_HASH,
+     .hash = "d17aa61b7f881c9dd53ee26d54e2569d02fba7c346474e03eca81d77cc6da24f",
+     .signed_headers = "content-type;host;my-note;x-amz-date;x-amz-target",
+     .signature = "c7c77b3b9415ab7f505985b5b46ccae37e770e2e3a9d1d0eb232b7b85eb8ced8"},
 };
 
 static cs_sigv4_request_t request_of(int i)

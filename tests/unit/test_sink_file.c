@@ -53,8 +53,7 @@ static cs_sink_t *new_sink(const char *folder, const char *options)
         argc++;
     error = cs_settings_read(cs_server_settings, server, "ClickstreamStream", argc, (const char *const *)argv, pool);
     ck_assert_msg(!error, "%s", error);
-    ck_assert_int_eq(cs_sink_file_create(&sink, cs_server_stream(server, NULL), take_back, NULL, test_log, pool),
-                     APR_SUCCESS);
+    ck_assert_int_eq(cs_sink_file_create(&sink, cs_server_stream(server, NULL), take_back, NULL, pool), APR_SUCCESS);
     return sink;
 }
 
@@ -141,8 +140,8 @@ START_TEST(is_named_as_firehose_names)
     ck_assert_msg(regexec(&expression, name, 9, parts, 0) == 0, "%s", name);
     regfree(&expression);
     for (int i = 1; i <= 4; i++) /* the folders say what the name says */
-        ck_assert_int_eq(strncmp(name + parts[i].rm_so, name + parts[i + 4].rm_so,
-                                 (size_t)(parts[i].rm_eo - parts[i].rm_so)), 0);
+        ck_assert_int_eq(
+            strncmp(name + parts[i].rm_so, name + parts[i + 4].rm_so, (size_t)(parts[i].rm_eo - parts[i].rm_so)), 0);
     apr_time_exp_gmt(&utc, before);
     apr_strftime(hours[0], &length, sizeof(hours[0]), "/%Y/%m/%d/%H/", &utc);
     apr_time_exp_gmt(&utc, after);
