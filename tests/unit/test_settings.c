@@ -1,9 +1,8 @@
-/* The directives: what they take, refuse, inherit and default to; and that their page says the same.
+/* The directives: what they take, refuse, inherit and default to.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "unit.h"
 
 #include <apr_cstr.h>
-#include <apr_file_io.h>
 #include <apr_strings.h>
 #include <stdlib.h>
 #include <string.h>
@@ -571,129 +570,6 @@ START_TEST(finds_a_stream)
 }
 END_TEST
 
-/* --- the page --- */
-
-#define PAGE TOP_SRCDIR "/httpd-conf/DIRECTIVES.md"
-
-static char *read_page(void)
-{
-    apr_file_t *file;
-    apr_finfo_t info;
-    char *text;
-
-    ck_assert_int_eq(apr_file_open(&file, PAGE, APR_FOPEN_READ, APR_FPROT_OS_DEFAULT, pool), APR_SUCCESS);
-    ck_assert_int_eq(apr_file_info_get(&info, APR_FINFO_SIZE, file), APR_SUCCESS);
-    text = apr_pcalloc(pool, (apr_size_t)info.size + 1);
-    ck_assert_int_eq(apr_file_read_full(file, text, (apr_size_t)info.size, NULL), APR_SUCCESS);
-    apr_file_close(file);
-    return text;
-}
-
-/* From the heading of `name` to the next one; NULL: there is none. */
-static const char *section_of(const char *page, const char *name)
-{
-    const char *start = strstr(page, apr_pstrcat(pool, "\n## ", name, "\n", NULL));
-    const char *end = start ? strstr(start + 1, "\n## ") : NULL;
-
-    return !start ? NULL : end ? apr_pstrmemdup(pool, start, (apr_size_t)(end + 1 - start)) : start;
-}
-
-static void check_line(const char *section, const cs_setting_t *row, const char *line)
-{
-    ck_assert_msg(strstr(section, apr_pstrcat(pool, "\n", line, "\n", NULL)) != NULL,
-                  "DIRECTIVES.md, section %s, has no line\n%s", row->name, line);
-}
-
-static void check_sections(const cs_setting_t *table, const char *context)
-{
-    const char *page = read_page();
-
-    for (const cs_setting_t *row = table; row->name; row++) {
-        const char *section = section_of(page, row->name);
-        const char *fallback = row->fallback ? apr_pstrcat(pool, row->name, " ", row->fallback, NULL) : "none";
-        ck_assert_msg(section != NULL, "DIRECTIVES.md has no section ## %s", row->name);
-        check_line(section, row, apr_psprintf(pool, "**Description:** %s", row->about));
-        check_line(section, row, apr_psprintf(pool, "**Syntax:** `%s %s`", row->name, row->arguments));
-        check_line(section, row, apr_psprintf(pool, "**Default:** `%s`", fallback));
-        check_line(section, row, apr_psprintf(pool, "**Context:** %s", context));
-        ck_assert_msg(strstr(section, "\n```apache\n") != NULL, "section %s has no example", row->name);
-    }
-}
-
-START_TEST(page_has_every_server_directive)
-{
-    check_sections(cs_server_settings, "server config, virtual host");
-}
-END_TEST
-
-START_TEST(page_has_every_location_directive)
-{
-    check_sections(cs_location_settings, "server config, virtual host, directory");
-}
-END_TEST
-
-START_TEST(page_has_no_other_directive)
-{
-    int count = 0;
-
-    for (const char *at = read_page(); (at = strstr(at, "\n## Clickstream")); at++, count++) {
-        const char *name = apr_pstrmemdup(pool, at + 4, strcspn(at + 4, "\n"));
-        ck_assert_msg(row_of(cs_server_settings, name) || row_of(cs_location_settings, name),
-                      "DIRECTIVES.md has ## %s, which is no directive", name);
-    }
-    ck_assert_int_gt(count, 0);
-}
-END_TEST
-
-/* Which sink has an option shows in what is said about an empty value. */
-static int has_option(const char *kind, const char *option)
-{
-    const char *error = read_line(cs_server_settings, new_server(),
-                                  apr_psprintf(pool, "ClickstreamStream clicks %s %s=", kind, option));
-
-    return !strstr(error, "is no option");
-}
-
-static const char *sink_of(const char *option)
-{
-    int firehose = has_option("firehose", option), file = has_option("file", option);
-
-    return firehose && file ? "any" : firehose ? "firehose" : "file";
-}
-
-/* A bar would begin the table's next cell. */
-static const char *escaped(const char *text)
-{
-    const char *bar = strchr(text, '|');
-
-    return bar ? apr_pstrcat(pool, apr_pstrmemdup(pool, text, (apr_size_t)(bar - text)), "\\|", escaped(bar + 1), NULL)
-               : text;
-}
-
-START_TEST(page_has_every_option)
-{
-    const char *section = section_of(read_page(), "ClickstreamStream");
-
-    for (const cs_setting_t *row = cs_stream_settings; row->name; row++)
-        check_line(section, row,
-                   apr_psprintf(pool, "| `%s=%s` | `%s` | %s | %s |", row->name, escaped(row->arguments),
-                                row->fallback ? row->fallback : "none", sink_of(row->name), row->about));
-}
-END_TEST
-
-START_TEST(page_has_no_other_option)
-{
-    const char *section = section_of(read_page(), "ClickstreamStream");
-    int count = 0;
-
-    for (const char *at = section; (at = strstr(at, "\n| `")); at++, count++) {
-        const char *name = apr_pstrmemdup(pool, at + 4, strcspn(at + 4, "=`"));
-        ck_assert_msg(row_of(cs_stream_settings, name) != NULL, "DIRECTIVES.md has %s=, which is no option", name);
-    }
-    ck_assert_int_gt(count, 0);
-}
-END_TEST
-
 static TCase *values_case(void)
 {
     TCase *tests = test_case("values");
@@ -728,24 +604,11 @@ static TCase *structs_case(void)
     return tests;
 }
 
-static TCase *page_case(void)
-{
-    TCase *tests = test_case("page");
-
-    tcase_add_test(tests, page_has_every_server_directive);
-    tcase_add_test(tests, page_has_every_location_directive);
-    tcase_add_test(tests, page_has_no_other_directive);
-    tcase_add_test(tests, page_has_every_option);
-    tcase_add_test(tests, page_has_no_other_option);
-    return tests;
-}
-
 Suite *settings_suite(void)
 {
     Suite *suite = suite_create("settings");
 
     suite_add_tcase(suite, values_case());
     suite_add_tcase(suite, structs_case());
-    suite_add_tcase(suite, page_case());
     return suite;
 }

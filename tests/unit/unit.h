@@ -21,6 +21,7 @@ TCase *test_case(const char *name);
 
 #define SUITES(X)                                                                                                      \
     X(settings)                                                                                                        \
+    X(directives)                                                                                                      \
     X(text)                                                                                                            \
     X(json)                                                                                                            \
     X(event)                                                                                                           \
