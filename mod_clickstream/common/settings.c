@@ -79,10 +79,10 @@ static int parse_number(apr_int64_t *value, const char *text, const unit_t *unit
 
 static const char *written(apr_int64_t number, const unit_t *units, apr_pool_t *pool)
 {
-    const unit_t *best = NULL;
+    const unit_t *best = units;
 
-    for (; units->suffix; units++) {
-        if (!best || (number && number % units->factor == 0))
+    while ((++units)->suffix) {
+        if (number && number % units->factor == 0)
             best = units;
     }
     return apr_psprintf(pool, "%" APR_INT64_T_FMT "%s", number / best->factor, best->suffix);

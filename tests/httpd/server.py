@@ -76,7 +76,7 @@ LoadModule clickstream_module "{module}"
 """
 
 # What a good event MPM may log as an error when it is stopped while a client leaves.
-HARMLESS = ["AH03093"]
+HARMLESS = ["AH03092", "AH03093"]
 
 
 def wait_for(condition, seconds=20, what="condition"):
