@@ -6,6 +6,7 @@
 #include <apr_errno.h>
 
 typedef enum {
+    CS_LOG_NONE,    /* no line is of this level */
     CS_LOG_ERROR,   /* something an operator has to mend */
     CS_LOG_WARNING, /* something an operator may have to mend; we go on by ourselves */
     CS_LOG_NOTICE,  /* a change of state worth a line on any day */

@@ -12,8 +12,6 @@
 #include "deliver/rejects.h"
 #include "deliver/sink.h"
 
-/* How long the others wait for the lock before they look at `stop` again. */
-#define LOCK_WAIT apr_time_from_msec(500)
 /* How often the queue is looked at while it is empty, and while a batch fills. */
 #define POLL_IDLE apr_time_from_msec(200)
 #define POLL_FILLING apr_time_from_msec(25)
@@ -381,28 +379,20 @@ static apr_status_t be_sender(const cs_sender_options_t *options)
     return status;
 }
 
-static void tell(const cs_sender_options_t *options, int sending)
-{
-    if (options->sending)
-        __atomic_store_n(options->sending, sending, __ATOMIC_RELEASE);
-}
-
 void cs_sender_run(const cs_sender_options_t *options)
 {
     while (!__atomic_load_n(options->stop, __ATOMIC_ACQUIRE)) {
-        apr_status_t status = cs_queue_sender_lock(options->queue, LOCK_WAIT);
+        apr_status_t status = cs_queue_sender_lock(options->queue, CS_SENDER_NOTICE);
         if (APR_STATUS_IS_TIMEUP(status))
             continue;
         if (status == APR_SUCCESS) {
-            tell(options, 1);
             status = be_sender(options);
             cs_queue_sender_unlock(options->queue);
-            tell(options, 0);
         }
         if (status != APR_SUCCESS) {
             cs_log(options->log, CS_LOG_ERROR, status, "stream %s: there can be no sender here; trying again",
                    options->stream->name);
-            apr_sleep(LOCK_WAIT);
+            apr_sleep(CS_SENDER_NOTICE);
         }
     }
 }

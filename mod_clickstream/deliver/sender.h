@@ -24,8 +24,9 @@ typedef struct cs_sender_options_t {
     apr_pool_t *pool;
 } cs_sender_options_t;
 
-/* Competes for the sender lock, delivers while it has it, and returns soon after `stop` is set: it starts
- * nothing new then, and gives what is under way CS_SENDER_PATIENCE to finish. */
+/* Competes for the sender lock, delivers while it has it, and returns soon after `stop` is set: within
+ * CS_SENDER_NOTICE it starts nothing new, and what is under way has CS_SENDER_PATIENCE to finish. */
+#define CS_SENDER_NOTICE apr_time_from_msec(250)
 #define CS_SENDER_PATIENCE apr_time_from_msec(1500)
 void cs_sender_run(const cs_sender_options_t *options);
 

@@ -1,7 +1,7 @@
 /* The queues and the senders of one child process.
  *
  * A child owes nothing to anybody when it stops: what is not delivered is in the queue file. So its threads are
- * asked to end, the one that sends gets a bounded time, and no lock is taken: prefork runs pool cleanups
+ * asked to end and get a bounded time for it, and no lock is taken: prefork runs pool cleanups
  * inside its SIGTERM handler, over whatever a request was doing. For the same reason the queues are never
  * unmapped, and the threads own all their memory: a thread that is left behind touches nothing of pchild.
  * SPDX-License-Identifier: Apache-2.0 */
@@ -14,12 +14,14 @@
 
 #include "deliver/sender.h"
 
-/* A little more than the sender's own patience. */
-#define STOP_PATIENCE (CS_SENDER_PATIENCE + apr_time_from_msec(1000))
+/* What a thread promises, and a little more. */
+#define STOP_PATIENCE (CS_SENDER_NOTICE + CS_SENDER_PATIENCE + apr_time_from_msec(750))
 #define STOP_STEP apr_time_from_msec(10)
-/* A queue that could not be opened is tried again this often. */
+/* A queue that could not be opened is tried again this often, and every so many times that is logged: each child
+ * has said it once. */
 #define OPEN_INTERVAL apr_time_from_sec(5)
 #define OPEN_STEP apr_time_from_msec(250)
+#define OPEN_LOGGED 120
 
 /* One stream in this child. */
 typedef struct lane_t {
@@ -28,7 +30,7 @@ typedef struct lane_t {
     cs_queue_t *queue; /* set once, by child_init or by the thread */
     const cs_log_t *log;
     apr_pool_t *pool; /* the thread's own */
-    int sending;
+    int running;      /* the thread is there */
 } lane_t;
 
 /* Set by child_init before there is any thread, and then only read; but for `stop`. */
@@ -39,11 +41,11 @@ static struct {
     apr_threadkey_t *parser;
 } child;
 
-static void open_queue(lane_t *lane)
+static void open_queue(lane_t *lane, const cs_log_t *log)
 {
     cs_queue_t *queue;
 
-    if (cs_queue_open(&queue, &lane->queue_options, lane->log) == APR_SUCCESS)
+    if (cs_queue_open(&queue, &lane->queue_options, log) == APR_SUCCESS)
         __atomic_store_n(&lane->queue, queue, __ATOMIC_RELEASE);
 }
 
@@ -52,23 +54,36 @@ static int stopping(void)
     return __atomic_load_n(&child.stop, __ATOMIC_ACQUIRE);
 }
 
+/* Until the queue is open, or the child stops. */
+static void open_in_the_end(lane_t *lane)
+{
+    cs_log_t quiet = *lane->log;
+
+    quiet.level = CS_LOG_NONE;
+    for (int attempt = 1; !lane->queue && !stopping(); attempt++) {
+        for (apr_interval_time_t slept = 0; slept < OPEN_INTERVAL && !stopping(); slept += OPEN_STEP)
+            apr_sleep(OPEN_STEP);
+        if (stopping())
+            break;
+        open_queue(lane, attempt % OPEN_LOGGED ? &quiet : lane->log);
+        if (lane->queue)
+            cs_log(lane->log, CS_LOG_NOTICE, APR_SUCCESS, "stream %s: its queue is open now", lane->stream->name);
+    }
+}
+
 static void *run(void *data)
 {
     lane_t *lane = data;
 
-    while (!lane->queue && !stopping()) {
-        for (apr_interval_time_t slept = 0; slept < OPEN_INTERVAL && !stopping(); slept += OPEN_STEP)
-            apr_sleep(OPEN_STEP);
-        open_queue(lane);
-    }
+    open_in_the_end(lane);
     if (lane->queue)
         cs_sender_run(&(cs_sender_options_t){.queue = lane->queue,
                                              .stream = lane->stream,
                                              .directory = lane->queue_options.directory,
                                              .log = lane->log,
                                              .stop = &child.stop,
-                                             .sending = &lane->sending,
                                              .pool = lane->pool});
+    __atomic_store_n(&lane->running, 0, __ATOMIC_RELEASE);
     return NULL;
 }
 
@@ -92,24 +107,27 @@ static int start_thread(lane_t *lane)
     pthread_t thread;
     int error;
 
+    lane->running = 1;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     error = pthread_create(&thread, NULL, run, lane);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (!error)
+    if (error)
+        lane->running = 0;
+    else
         pthread_detach(thread);
     return error;
 }
 
-static apr_status_t stop_senders(void *unused)
+static apr_status_t stop_threads(void *unused)
 {
     (void)unused;
     __atomic_store_n(&child.stop, 1, __ATOMIC_RELEASE);
     for (apr_interval_time_t waited = 0; waited < STOP_PATIENCE; waited += STOP_STEP) {
-        int sending = 0;
+        int running = 0;
         for (int i = 0; i < child.count; i++)
-            sending |= __atomic_load_n(&child.lanes[i].sending, __ATOMIC_ACQUIRE);
-        if (!sending)
+            running |= __atomic_load_n(&child.lanes[i].running, __ATOMIC_ACQUIRE);
+        if (!running)
             break;
         apr_sleep(STOP_STEP);
     }
@@ -126,7 +144,7 @@ static void init_lane(lane_t *lane, const cs_server_t *settings, const cs_stream
                                        .synced = stream->ack == CS_ACK_SYNCED},
                      .log = cs_log_of(server, pconf),
                      .pool = private_pool()};
-    open_queue(lane);
+    open_queue(lane, lane->log);
 }
 
 void cs_child_init(apr_pool_t *pchild, server_rec *server)
@@ -142,7 +160,7 @@ void cs_child_init(apr_pool_t *pchild, server_rec *server)
         init_lane(&child.lanes[i], settings, APR_ARRAY_IDX(settings->streams, i, cs_stream_t *), server, pconf);
     child.count = settings->streams->nelts;
     /* A pre-cleanup: later the pools that requests and threads use are gone. */
-    apr_pool_pre_cleanup_register(pchild, NULL, stop_senders);
+    apr_pool_pre_cleanup_register(pchild, NULL, stop_threads);
     for (int i = 0; i < child.count; i++) {
         lane_t *lane = &child.lanes[i];
         int error = lane->pool ? start_thread(lane) : APR_ENOMEM;

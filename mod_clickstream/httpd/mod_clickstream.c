@@ -91,6 +91,7 @@ static int handler(request_rec *r)
     const cs_stream_t *stream;
     cs_request_t request;
     cs_collect_t collect;
+    int ended = 0;
 
     if (!r->handler || strcmp(r->handler, CS_HANDLER) != 0)
         return DECLINED;
@@ -101,7 +102,7 @@ static int handler(request_rec *r)
         cs_parser_t *parser = cs_child_parser();
         cs_span_t body;
         int http_status = HTTP_INTERNAL_SERVER_ERROR;
-        apr_status_t status = parser ? cs_request_body(&body, &http_status, r, settings->max_body) : APR_ENOMEM;
+        apr_status_t status = parser ? cs_request_body(&body, &ended, &http_status, r, settings->max_body) : APR_ENOMEM;
         if (status == APR_SUCCESS)
             cs_collect_body(&collect, parser, body.at, body.length);
         else if (status == APR_ENOSPC)
@@ -112,7 +113,7 @@ static int handler(request_rec *r)
             cs_collect_end(&collect, append(r, stream, collect.records));
     }
     count_refused(stream, &collect);
-    return cs_request_respond(r, &collect);
+    return cs_request_respond(r, &collect, ended);
 }
 
 static void register_hooks(apr_pool_t *pool)
@@ -124,5 +125,6 @@ static void register_hooks(apr_pool_t *pool)
 #ifdef HAVE_CHILD_STOPPING
     ap_hook_child_stopping(cs_child_stopping, NULL, NULL, APR_HOOK_MIDDLE);
 #endif
+    cs_keepalive_register();
     ap_hook_handler(handler, NULL, NULL, APR_HOOK_MIDDLE);
 }

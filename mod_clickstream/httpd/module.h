@@ -55,10 +55,17 @@ cs_parser_t *cs_child_parser(void);
 
 cs_request_t cs_request_of(request_rec *r);
 /* Reads the whole body into the request's pool. APR_SUCCESS; APR_ENOSPC: it is longer than `most`; otherwise
- * `*http_status` is what the handler returns. */
-apr_status_t cs_request_body(cs_span_t *body, int *http_status, request_rec *r, apr_int64_t most);
+ * `*http_status` is what the handler returns. `*ended` tells whether it was read to its end, and so whether the
+ * connection can be used again: of a body that is too long, some more is read for that. */
+apr_status_t cs_request_body(cs_span_t *body, int *ended, int *http_status, request_rec *r, apr_int64_t most);
 /* Sends the response; returns what the handler returns. */
-int cs_request_respond(request_rec *r, const cs_collect_t *collect);
+int cs_request_respond(request_rec *r, const cs_collect_t *collect, int ended);
+
+/* --- keepalive.c: connections outlive our errors --- */
+
+void cs_keepalive_register(void);
+/* Before the answer is written, of a request whose body was read to its end. */
+void cs_keepalive(request_rec *r);
 
 /* --- log.c: httpd's error log as the core's --- */
 

@@ -8,6 +8,9 @@
 
 /* A body without a length grows by doubling from here. */
 #define FIRST_ROOM 4096
+/* So much beyond the limit is read and dropped for the sake of the connection; what is longer costs the client a
+ * new one. */
+#define DRAIN_MOST (4 << 20)
 
 static const char *header(void *from, const char *name)
 {
@@ -23,12 +26,16 @@ cs_request_t cs_request_of(request_rec *r)
 typedef struct buffer_t {
     char *data;
     apr_size_t length, room, most;
+    apr_size_t dropped; /* bytes beyond `most` */
+    int ended;          /* this was all of the body */
 } buffer_t;
 
-static apr_status_t take(buffer_t *buffer, const char *data, apr_size_t length, apr_pool_t *pool)
+static void take(buffer_t *buffer, const char *data, apr_size_t length, apr_pool_t *pool)
 {
-    if (length > buffer->most - buffer->length)
-        return APR_ENOSPC;
+    if (buffer->dropped || length > buffer->most - buffer->length) {
+        buffer->dropped += length;
+        return;
+    }
     if (length > buffer->room - buffer->length) {
         char *old = buffer->data;
         while (length > buffer->room - buffer->length)
@@ -38,10 +45,8 @@ static apr_status_t take(buffer_t *buffer, const char *data, apr_size_t length, 
     }
     memcpy(buffer->data + buffer->length, data, length);
     buffer->length += length;
-    return APR_SUCCESS;
 }
 
-/* Takes a brigade in. APR_EOF: that was the end of the body. */
 static apr_status_t take_brigade(buffer_t *buffer, apr_bucket_brigade *brigade, apr_pool_t *pool)
 {
     for (apr_bucket *bucket = APR_BRIGADE_FIRST(brigade); bucket != APR_BRIGADE_SENTINEL(brigade);
@@ -49,45 +54,55 @@ static apr_status_t take_brigade(buffer_t *buffer, apr_bucket_brigade *brigade, 
         const char *data;
         apr_size_t length;
         apr_status_t status;
-        if (APR_BUCKET_IS_EOS(bucket))
-            return APR_EOF;
+        if (APR_BUCKET_IS_EOS(bucket)) {
+            buffer->ended = 1;
+            break;
+        }
         if (APR_BUCKET_IS_METADATA(bucket))
             continue;
-        if ((status = apr_bucket_read(bucket, &data, &length, APR_BLOCK_READ)) != APR_SUCCESS ||
-            (status = take(buffer, data, length, pool)) != APR_SUCCESS)
+        if ((status = apr_bucket_read(bucket, &data, &length, APR_BLOCK_READ)) != APR_SUCCESS)
             return status;
+        take(buffer, data, length, pool);
     }
     return APR_SUCCESS;
 }
 
-apr_status_t cs_request_body(cs_span_t *body, int *http_status, request_rec *r, apr_int64_t most)
+static apr_status_t read_to_end(buffer_t *buffer, request_rec *r)
 {
     apr_bucket_brigade *brigade = apr_brigade_create(r->pool, r->connection->bucket_alloc);
+    apr_status_t status = APR_SUCCESS;
+
+    while (status == APR_SUCCESS && !buffer->ended && buffer->dropped < DRAIN_MOST) {
+        status = ap_get_brigade(r->input_filters, brigade, AP_MODE_READBYTES, APR_BLOCK_READ, HUGE_STRING_LEN);
+        if (status == APR_SUCCESS)
+            status = take_brigade(buffer, brigade, r->pool);
+        apr_brigade_cleanup(brigade);
+    }
+    return status;
+}
+
+apr_status_t cs_request_body(cs_span_t *body, int *ended, int *http_status, request_rec *r, apr_int64_t most)
+{
     const char *announced = apr_table_get(r->headers_in, "Content-Length");
     apr_int64_t length = announced ? apr_atoi64(announced) : 0;
     buffer_t buffer = {.room = FIRST_ROOM, .most = (apr_size_t)most};
-    apr_status_t status = APR_SUCCESS;
+    apr_status_t status;
 
-    if (length > most)
+    *ended = 0;
+    if (length > most + DRAIN_MOST)
         return APR_ENOSPC;
-    if (length > FIRST_ROOM)
+    if (length > FIRST_ROOM && length <= most)
         buffer.room = (apr_size_t)length;
     buffer.data = apr_palloc(r->pool, buffer.room);
-    while (status == APR_SUCCESS) {
-        status = ap_get_brigade(r->input_filters, brigade, AP_MODE_READBYTES, APR_BLOCK_READ, HUGE_STRING_LEN);
-        if (status == APR_SUCCESS) {
-            status = take_brigade(&buffer, brigade, r->pool);
-            apr_brigade_cleanup(brigade);
-            if (status != APR_SUCCESS && status != APR_EOF && status != APR_ENOSPC)
-                *http_status = ap_map_http_request_error(status, HTTP_BAD_REQUEST);
-        }
-        else /* of AP_FILTER_ERROR the answer has been sent, and this maps it to just that */
-            *http_status = ap_map_http_request_error(status, HTTP_BAD_REQUEST);
-    }
-    if (status != APR_EOF)
+    status = read_to_end(&buffer, r);
+    *ended = buffer.ended;
+    if (status != APR_SUCCESS) {
+        /* After AP_FILTER_ERROR the answer has been sent already, and this maps it to just that. */
+        *http_status = ap_map_http_request_error(status, HTTP_BAD_REQUEST);
         return status;
+    }
     *body = (cs_span_t){buffer.data, buffer.length};
-    return APR_SUCCESS;
+    return buffer.dropped ? APR_ENOSPC : APR_SUCCESS;
 }
 
 static int set_header(void *r, const char *name, const char *value)
@@ -99,10 +114,12 @@ static int set_header(void *r, const char *name, const char *value)
     return 1;
 }
 
-int cs_request_respond(request_rec *r, const cs_collect_t *collect)
+int cs_request_respond(request_rec *r, const cs_collect_t *collect, int ended)
 {
     /* Not returned as an error: that would become an HTML page, and close the connection. */
     r->status = collect->status;
+    if (ended)
+        cs_keepalive(r);
     apr_table_do(set_header, r, collect->headers, NULL);
     if (collect->body) {
         apr_size_t length = strlen(collect->body);

@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import pwd
+import resource
 import shutil
 import signal
 import socket
@@ -54,7 +55,7 @@ ErrorLog "{root}/error.log"
 LogLevel warn clickstream:{loglevel}
 ErrorLogFormat "[%t] [%-m:%l] [pid %P] %M"
 DefaultRuntimeDir "{root}"
-CoreDumpDirectory "{root}"
+CoreDumpDirectory "{root}/cores"
 DocumentRoot "{root}/htdocs"
 KeepAlive On
 MaxKeepAliveRequests 0
@@ -126,7 +127,8 @@ def is_running(pid):
     return state != "Z"  # a dead one that nobody has asked for yet
 
 
-def die_with_parent():
+def prepare_child():
+    resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY,) * 2)
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: no server outlives its test
 
 
@@ -144,6 +146,8 @@ class Httpd:
         self.process = None
         self.queues = self.root / "queues"
         (self.root / "htdocs").mkdir(exist_ok=True)
+        (self.root / "cores").mkdir(exist_ok=True)
+        give_to_user(self.root / "cores")
         user = httpd_user()
         self.parts = {
             "root": self.root, "port": self.port, "mpm": mpm, "libexec": LIBEXECDIR, "module": MODULE,
@@ -171,8 +175,7 @@ class Httpd:
         self.stop()
         try:
             if kind is None:
-                complaints = self.complaints()
-                assert not complaints, "\n".join(complaints)
+                self.check_log()
         finally:
             if self.owned:
                 shutil.rmtree(self.root, ignore_errors=True)
@@ -190,7 +193,7 @@ class Httpd:
     def launch(self):
         with open(self.root / "console.log", "ab") as console:
             self.process = subprocess.Popen(self.command("-DFOREGROUND"), env=self.environment, stdin=subprocess.DEVNULL,
-                                            stdout=console, stderr=console, preexec_fn=die_with_parent,
+                                            stdout=console, stderr=console, preexec_fn=prepare_child,
                                             start_new_session=True)  # at its end httpd kills its process group
 
     def start(self):
@@ -244,6 +247,19 @@ class Httpd:
         expected = HARMLESS + self.expected_errors
         return [line for line in self.log().splitlines()
                 if any(text in line for text in suspect) and not any(text in line for text in expected)]
+
+    def backtraces(self):
+        """Of what crashed, where there is a gdb to tell: a crash that comes once a day must not go unexplained."""
+        cores = list((self.root / "cores").iterdir())
+        if not cores or not shutil.which("gdb"):
+            return cores
+        return [subprocess.run(["gdb", "-batch", "-ex", "thread apply all bt", HTTPD, str(core)], capture_output=True,
+                               text=True, timeout=60, check=False).stdout for core in cores]
+
+    def check_log(self):
+        """No warning of ours, no error, no crash that the test did not expect."""
+        complaints = self.complaints()
+        assert not complaints, "\n".join([*complaints, *map(str, self.backtraces())])
 
     # --- requests ---
 

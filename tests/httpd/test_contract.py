@@ -140,6 +140,10 @@ OPEN = [
     ({}, "GET", None, 405, NO_METHOD),
     ({}, "HEAD", None, 405, ""),
     ({}, "PUT", "x" * 100_000, 405, NO_METHOD),
+    ({}, "POST", "{", 400, invalid(malformed(1))),
+    ({}, "POST", "{}", 400, invalid(rejection("missing_field", field="token"))),
+    ({}, "POST", " " * (1 << 20) + " ", 413, refusal(413, "Body too large: at most 1048576 bytes")),
+    ({}, "POST", " " * (5 << 20), 413, refusal(413, "Body too large: at most 1048576 bytes")),
     ({}, "POST", f"[{A},1]", 200, collected(1, rejection("not_an_object", 1))),
     ({}, "OPTIONS", None, 204, ""),
     ({}, "POST", EVENT, 200, COLLECTED),
@@ -159,24 +163,34 @@ def test_connection_stays_open(collector):
     assert len(sockets) == 1
 
 
-# httpd itself closes the connection after these, whoever sets them: ap_status_drops_connection() in httpd.h.
-CLOSING = [
-    ("{", 400, invalid(malformed(1))),
-    ("{}", 400, invalid(rejection("missing_field", field="token"))),
-    (" " * ((4 << 20) + 1), 413, refusal(413, "Body too large: at most 1048576 bytes")),
-    ([" " * 65536] * 65, 413, refusal(413, "Body too large: at most 1048576 bytes")),
-]
+# Of what is 4 MiB too long or more, the rest is not read: the connection ends, and the answer says so.
+CLOSING = {
+    "with a length": head(Content_Length=(5 << 20) + 1) + b" " * 100_000,
+    "chunked": head(Transfer_Encoding="chunked") + chunk(" " * 65536) * 81 + b"0\r\n\r\n",
+}
 
 
-@pytest.mark.parametrize("body, status, answer", CLOSING, ids=[f"{row[1]}-{len(row[0])}" for row in CLOSING])
-def test_connection_that_httpd_closes_is_announced(collector, body, status, answer):
-    """The answer comes whole, even to a client that sends on, and says that the connection ends."""
-    raw = b"".join(map(chunk, body)) + b"0\r\n\r\n" if isinstance(body, list) else as_bytes(body)
-    framing = {"Transfer_Encoding": "chunked"} if isinstance(body, list) else {"Content_Length": len(raw)}
-    text = collector.raw(head(**framing) + raw)
+@pytest.mark.parametrize("what", CLOSING)
+def test_connection_ends_with_a_body_far_too_long(collector, what):
+    """The answer comes whole, even to a client that sends on."""
+    text = collector.raw(CLOSING[what])
     assert collector.lines_until_marker() == []
-    assert raw_answers(text) == [(status, answer)]
+    assert raw_answers(text) == [(413, refusal(413, "Body too large: at most 1048576 bytes"))]
     assert b"\r\nConnection: close\r\n" in text
+
+
+@pytest.mark.parametrize("version, change, kept", [
+    ("1.1", {}, None), ("1.1", {"Connection": "close"}, b"close"), ("1.1", {"Connection": "keep-alive"}, b"Keep-Alive"),
+    ("1.0", {}, b"close"), ("1.0", {"Connection": "keep-alive"}, b"Keep-Alive"),
+])
+def test_connection_header_of_an_error_is_as_of_a_200(collector, version, change, kept):
+    """HTTP/1.0 and clients that ask to close get what they would get with a 200."""
+    for body, status in ((A, 200), ("{", 400)):
+        text = collector.raw(raw_request(body, **change).replace(b"HTTP/1.1", b"HTTP/" + version.encode(), 1), True)
+        assert raw_answers(text)[0][0] == status
+        lines = text.split(b"\r\n\r\n")[0].split(b"\r\n")[1:]
+        assert [line[12:] for line in lines if line.startswith(b"Connection: ")] == ([kept] if kept else [])
+    assert len(collector.lines_until_marker()) == 1
 
 
 def test_pipelined_requests(collector):
@@ -189,11 +203,10 @@ def test_pipelined_requests(collector):
                                  (403, UNKNOWN), (200, collected(2))]
 
 
-def test_what_is_pipelined_behind_an_error_is_not_collected(collector):
-    """The answer says that the connection is closed, so whoever sent more knows that it was not looked at."""
-    text = collector.raw(raw_request("{") + raw_request(A))
-    assert collector.lines_until_marker() == []
-    assert raw_answers(text) == [(400, invalid(malformed(1)))]
+def test_what_is_pipelined_behind_an_error_is_collected(collector):
+    text = collector.raw(raw_request("{") + raw_request(A) + raw_request("[") + raw_request(B, Connection="close"))
+    assert collector.lines_until_marker() == [record(A), record(B)]
+    assert [status for status, _ in raw_answers(text)] == [400, 200, 400, 200]
 
 
 LINES = {"Content_Type": "application/x-ndjson"}
