@@ -25,17 +25,16 @@ cs_request_t cs_request_of(request_rec *r)
 
 typedef struct buffer_t {
     char *data;
-    apr_size_t length, room, most;
-    apr_size_t dropped; /* bytes beyond `most` */
-    int ended;          /* this was all of the body */
+    apr_size_t length, room; /* what is kept of it: nothing beyond the limit */
+    apr_int64_t seen;        /* of the body so far, kept or not */
+    int ended;               /* this was all of the body */
 } buffer_t;
 
-static void take(buffer_t *buffer, const char *data, apr_size_t length, apr_pool_t *pool)
+static void take(buffer_t *buffer, const char *data, apr_size_t length, apr_int64_t most, apr_pool_t *pool)
 {
-    if (buffer->dropped || length > buffer->most - buffer->length) {
-        buffer->dropped += length;
+    buffer->seen += (apr_int64_t)length;
+    if (buffer->seen > most)
         return;
-    }
     if (length > buffer->room - buffer->length) {
         char *old = buffer->data;
         while (length > buffer->room - buffer->length)
@@ -47,7 +46,7 @@ static void take(buffer_t *buffer, const char *data, apr_size_t length, apr_pool
     buffer->length += length;
 }
 
-static apr_status_t take_brigade(buffer_t *buffer, apr_bucket_brigade *brigade, apr_pool_t *pool)
+static apr_status_t take_brigade(buffer_t *buffer, apr_bucket_brigade *brigade, apr_int64_t most, apr_pool_t *pool)
 {
     for (apr_bucket *bucket = APR_BRIGADE_FIRST(brigade); bucket != APR_BRIGADE_SENTINEL(brigade);
          bucket = APR_BUCKET_NEXT(bucket)) {
@@ -62,20 +61,20 @@ static apr_status_t take_brigade(buffer_t *buffer, apr_bucket_brigade *brigade, 
             continue;
         if ((status = apr_bucket_read(bucket, &data, &length, APR_BLOCK_READ)) != APR_SUCCESS)
             return status;
-        take(buffer, data, length, pool);
+        take(buffer, data, length, most, pool);
     }
     return APR_SUCCESS;
 }
 
-static apr_status_t read_to_end(buffer_t *buffer, request_rec *r)
+static apr_status_t read_to_end(buffer_t *buffer, request_rec *r, apr_int64_t most)
 {
     apr_bucket_brigade *brigade = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     apr_status_t status = APR_SUCCESS;
 
-    while (status == APR_SUCCESS && !buffer->ended && buffer->dropped < DRAIN_MOST) {
+    while (status == APR_SUCCESS && !buffer->ended && buffer->seen <= most + DRAIN_MOST) {
         status = ap_get_brigade(r->input_filters, brigade, AP_MODE_READBYTES, APR_BLOCK_READ, HUGE_STRING_LEN);
         if (status == APR_SUCCESS)
-            status = take_brigade(buffer, brigade, r->pool);
+            status = take_brigade(buffer, brigade, most, r->pool);
         apr_brigade_cleanup(brigade);
     }
     return status;
@@ -85,7 +84,7 @@ apr_status_t cs_request_body(cs_span_t *body, int *ended, int *http_status, requ
 {
     const char *announced = apr_table_get(r->headers_in, "Content-Length");
     apr_int64_t length = announced ? apr_atoi64(announced) : 0;
-    buffer_t buffer = {.room = FIRST_ROOM, .most = (apr_size_t)most};
+    buffer_t buffer = {.room = FIRST_ROOM};
     apr_status_t status;
 
     *ended = 0;
@@ -94,7 +93,7 @@ apr_status_t cs_request_body(cs_span_t *body, int *ended, int *http_status, requ
     if (length > FIRST_ROOM && length <= most)
         buffer.room = (apr_size_t)length;
     buffer.data = apr_palloc(r->pool, buffer.room);
-    status = read_to_end(&buffer, r);
+    status = read_to_end(&buffer, r, most);
     *ended = buffer.ended;
     if (status != APR_SUCCESS) {
         /* After AP_FILTER_ERROR the answer has been sent already, and this maps it to just that. */
@@ -102,7 +101,7 @@ apr_status_t cs_request_body(cs_span_t *body, int *ended, int *http_status, requ
         return status;
     }
     *body = (cs_span_t){buffer.data, buffer.length};
-    return buffer.dropped ? APR_ENOSPC : APR_SUCCESS;
+    return buffer.seen > most ? APR_ENOSPC : APR_SUCCESS;
 }
 
 static int set_header(void *r, const char *name, const char *value)
