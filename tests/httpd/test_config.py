@@ -326,7 +326,8 @@ def test_disk_that_is_full_when_the_file_is_made(small_disk):
         assert (f"queue {queue} of 1048576 bytes cannot be opened: free room on that disk, or write a smaller queue="
                 in server.log())
         assert "stream clicks: its queue cannot be used, clients get 500: see the lines about it above" in server.log()
-        assert not queue.exists(), "an unfinished file would keep the disk full"
+        # An unfinished file would keep the disk full; each attempt makes one for a moment.
+        wait_for(lambda: not queue.exists(), what="the unfinished file to be removed")
         filler.unlink()
         wait_for(lambda: server.post(EVENT).status == 200, what="the next attempt to open the queue")
         wait_for(lambda: record() in server.delivered_lines())
