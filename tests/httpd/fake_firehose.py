@@ -598,7 +598,7 @@ def main():
         time.sleep(0.2)
 
 
-def wait_for(condition, seconds=15, what="the condition"):
+def wait_for(condition, seconds=20, what="the condition"):
     """The first true value of condition(), asked again and again until the deadline."""
     deadline = time.monotonic() + seconds
     while True:

@@ -17,7 +17,8 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
+
+from fake_firehose import wait_for
 
 HTTPD = os.environ.get("HTTPD", "/usr/sbin/apache2")
 LIBEXECDIR = os.environ.get("HTTPD_LIBEXECDIR", "/usr/lib/apache2/modules")
@@ -79,18 +80,6 @@ LoadModule clickstream_module "{module}"
 
 # What a good event MPM may log as an error when it is stopped while a client leaves.
 HARMLESS = ["AH03092", "AH03093"]
-
-
-def wait_for(condition, seconds=20, what="condition"):
-    """The first true value of condition(), asked until a deadline."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {seconds} s for {what}")
-        time.sleep(0.01)
 
 
 def free_port():

@@ -5,6 +5,7 @@
 #include <apr_file_io.h>
 #include <apr_general.h>
 #include <apr_strings.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,11 +15,12 @@ static char logged[16384];
 
 static void keep(void *to, cs_log_level_t level, apr_status_t status, const char *line)
 {
+    size_t used = strlen(logged);
+
     (void)to;
     (void)level;
     (void)status;
-    strncat(logged, line, sizeof(logged) - strlen(logged) - 2);
-    strcat(logged, "\n");
+    snprintf(logged + used, sizeof(logged) - used, "%s\n", line);
 }
 
 static const cs_log_t keeping = {.write = keep, .level = CS_LOG_DEBUG};
