@@ -29,6 +29,11 @@ def record(number):
     return f"{event(number)[:-1]},{ADDED}}}"
 
 
+def lines_of(fake):
+    """The delivered records, as lines."""
+    return b"".join(fake.records()).decode().splitlines()
+
+
 class Ledger:
     """What was posted (`sent`), answered 200 (`promised`), and refused for certain (`refused`)."""
 

@@ -4,7 +4,7 @@
 import json
 
 import pytest
-from load import Load, event, record
+from load import Load, event, lines_of, record
 from server import HEADERS, Httpd, firehose_stream, wait_for
 
 TROUBLE = ["not all was taken"]
@@ -15,10 +15,6 @@ def post_numbers(httpd, numbers):
     for start in range(0, len(numbers), 100):
         answer = httpd.post("[" + ",".join(map(event, numbers[start:start + 100])) + "]")
         assert answer.status == 200, answer.text
-
-
-def lines_of(fake):
-    return b"".join(fake.records()).decode().splitlines()
 
 
 def wait_until_there(fake, numbers, seconds=30):

@@ -7,14 +7,10 @@ import signal
 import threading
 
 import pytest
-from load import Load
+from load import Load, lines_of
 from server import MPMS, Httpd, firehose_stream, wait_for
 
 EVENTS = 20000
-
-
-def lines_of(fake):
-    return b"".join(fake.records()).decode().splitlines()
 
 
 def wait_until_delivered(fake, ledger, seconds=60):

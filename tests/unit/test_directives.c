@@ -17,20 +17,6 @@ static int is_in(const cs_setting_t *table, const char *name)
 
 #define PAGE TOP_SRCDIR "/httpd-conf/DIRECTIVES.md"
 
-static char *read_page(void)
-{
-    apr_file_t *file;
-    apr_finfo_t info;
-    char *text;
-
-    ck_assert_int_eq(apr_file_open(&file, PAGE, APR_FOPEN_READ, APR_FPROT_OS_DEFAULT, pool), APR_SUCCESS);
-    ck_assert_int_eq(apr_file_info_get(&info, APR_FINFO_SIZE, file), APR_SUCCESS);
-    text = apr_pcalloc(pool, (apr_size_t)info.size + 1);
-    ck_assert_int_eq(apr_file_read_full(file, text, (apr_size_t)info.size, NULL), APR_SUCCESS);
-    apr_file_close(file);
-    return text;
-}
-
 /* From the heading of `name` to the next one; NULL: there is none. */
 static const char *section_of(const char *page, const char *name)
 {
@@ -48,7 +34,7 @@ static void check_line(const char *section, const cs_setting_t *row, const char 
 
 static void check_sections(const cs_setting_t *table, const char *context)
 {
-    const char *page = read_page();
+    const char *page = test_read(PAGE);
 
     for (const cs_setting_t *row = table; row->name; row++) {
         const char *section = section_of(page, row->name);
@@ -78,7 +64,7 @@ START_TEST(page_has_no_other_directive)
 {
     int count = 0;
 
-    for (const char *at = read_page(); (at = strstr(at, "\n## Clickstream")); at++, count++) {
+    for (const char *at = test_read(PAGE); (at = strstr(at, "\n## Clickstream")); at++, count++) {
         const char *name = apr_pstrmemdup(pool, at + 4, strcspn(at + 4, "\n"));
         ck_assert_msg(is_in(cs_server_settings, name) || is_in(cs_location_settings, name),
                       "DIRECTIVES.md has ## %s, which is no directive", name);
@@ -99,7 +85,7 @@ static const char *escaped(const char *text)
 START_TEST(page_has_every_option)
 {
     static const char *const sinks[] = {"any", "firehose", "file"}; /* CS_SINK_ANY is -1 */
-    const char *section = section_of(read_page(), "ClickstreamStream");
+    const char *section = section_of(test_read(PAGE), "ClickstreamStream");
 
     for (const cs_setting_t *row = cs_stream_settings; row->name; row++)
         check_line(section, row,
@@ -110,7 +96,7 @@ END_TEST
 
 START_TEST(page_has_no_other_option)
 {
-    const char *section = section_of(read_page(), "ClickstreamStream");
+    const char *section = section_of(test_read(PAGE), "ClickstreamStream");
     int count = 0;
 
     for (const char *at = section; (at = strstr(at, "\n| `")); at++, count++) {

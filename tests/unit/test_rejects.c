@@ -24,21 +24,6 @@ static const char *new_path(void)
     return apr_pstrcat(pool, test_folder(), "/clicks.rejected", NULL);
 }
 
-static const char *content_of(const char *path)
-{
-    apr_file_t *file;
-    apr_finfo_t info;
-    char *text;
-
-    ck_assert_int_eq(apr_file_open(&file, path, APR_FOPEN_READ, APR_FPROT_OS_DEFAULT, pool), APR_SUCCESS);
-    ck_assert_int_eq(apr_file_info_get(&info, APR_FINFO_SIZE, file), APR_SUCCESS);
-    text = apr_pcalloc(pool, (apr_size_t)info.size + 1);
-    if (info.size)
-        ck_assert_int_eq(apr_file_read_full(file, text, (apr_size_t)info.size, NULL), APR_SUCCESS);
-    apr_file_close(file);
-    return text;
-}
-
 static const struct {
     cs_span_t record;
     const char *reason, *line;
@@ -55,7 +40,7 @@ START_TEST(writes_a_line)
     const char *path = new_path();
 
     ck_assert_int_eq(cs_rejects_append(path, lines[_i].record, lines[_i].reason, WHEN, pool), APR_SUCCESS);
-    ck_assert_str_eq(content_of(path), lines[_i].line);
+    ck_assert_str_eq(test_read(path), lines[_i].line);
 }
 END_TEST
 
@@ -68,7 +53,7 @@ START_TEST(adds_to_what_is_there)
         ck_assert_int_eq(cs_rejects_append(path, lines[i].record, lines[i].reason, WHEN, pool), APR_SUCCESS);
         whole = apr_pstrcat(pool, whole, lines[i].line, NULL);
     }
-    ck_assert_str_eq(content_of(path), whole);
+    ck_assert_str_eq(test_read(path), whole);
     ck_assert_int_eq(stat(path, &info), 0);
     ck_assert_uint_eq(info.st_mode & 0777, 0600);
 }
@@ -88,9 +73,9 @@ START_TEST(leaves_no_half_line)
     ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &little), 0);
     ck_assert_int_ne(cs_rejects_append(path, lines[1].record, lines[1].reason, WHEN, pool), APR_SUCCESS);
     ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
-    ck_assert_str_eq(content_of(path), lines[0].line);
+    ck_assert_str_eq(test_read(path), lines[0].line);
     ck_assert_int_eq(cs_rejects_append(path, lines[1].record, lines[1].reason, WHEN, pool), APR_SUCCESS);
-    ck_assert_str_eq(content_of(path), apr_pstrcat(pool, lines[0].line, lines[1].line, NULL));
+    ck_assert_str_eq(test_read(path), apr_pstrcat(pool, lines[0].line, lines[1].line, NULL));
 }
 END_TEST
 

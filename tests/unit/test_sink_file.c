@@ -77,21 +77,6 @@ static void finish(cs_sink_t *sink)
     sink->poll(sink, SECOND);
 }
 
-static const char *content_of(const char *path)
-{
-    apr_file_t *file;
-    apr_finfo_t info;
-    char *text;
-
-    ck_assert_int_eq(apr_file_open(&file, path, APR_FOPEN_READ, APR_FPROT_OS_DEFAULT, pool), APR_SUCCESS);
-    ck_assert_int_eq(apr_file_info_get(&info, APR_FINFO_SIZE, file), APR_SUCCESS);
-    text = apr_pcalloc(pool, (apr_size_t)info.size + 1);
-    if (info.size)
-        ck_assert_int_eq(apr_file_read_full(file, text, (apr_size_t)info.size, NULL), APR_SUCCESS);
-    apr_file_close(file);
-    return text;
-}
-
 /* The paths of the finished objects. */
 static apr_array_header_t *objects_in(const char *folder)
 {
@@ -170,7 +155,7 @@ START_TEST(has_every_event)
     ck_assert_int_eq(objects_in(folder)->nelts, 0);
     ck_assert_int_eq(has_partial(folder), 1);
     finish(sink);
-    ck_assert_str_eq(content_of(only_object(folder)), contents[_i].content);
+    ck_assert_str_eq(test_read(only_object(folder)), contents[_i].content);
     ck_assert_int_eq(back.delivered, sent);
     ck_assert_int_eq(back.retried, 0);
     ck_assert_int_eq(has_partial(folder), 0);
@@ -192,7 +177,7 @@ START_TEST(has_every_event_of_many)
     }
     sink->send(sink, batch);
     finish(sink);
-    content = content_of(only_object(folder));
+    content = test_read(only_object(folder));
     ck_assert_uint_eq(strlen(content), (size_t)count * 5);
     for (int i = 0; i < count; i++)
         ck_assert_int_eq(strncmp(content + i * 5, apr_psprintf(pool, "%04d\n", i), 5), 0);
@@ -208,7 +193,7 @@ START_TEST(rolls_by_size)
     ck_assert_int_eq(back.delivered, 0);
     send_events(sink, "x"); /* 11 */
     ck_assert_int_eq(back.delivered, 2);
-    ck_assert_str_eq(content_of(only_object(folder)), "1234\n678\nx\n");
+    ck_assert_str_eq(test_read(only_object(folder)), "1234\n678\nx\n");
     send_events(sink, "123456789"); /* 10: in an object of its own */
     ck_assert_int_eq(back.delivered, 3);
     ck_assert_int_eq(objects_in(folder)->nelts, 2);
@@ -231,7 +216,7 @@ START_TEST(rolls_by_age)
     ck_assert_int_eq(back.delivered, 2);
     ck_assert_int_ge(cs_monotonic() - began, 50000);
     ck_assert_int_le(polls, 2); /* it waits as long as it has to, and not for its whole second */
-    ck_assert_str_eq(content_of(only_object(folder)), "one\ntwo\n");
+    ck_assert_str_eq(test_read(only_object(folder)), "one\ntwo\n");
 }
 END_TEST
 
@@ -278,7 +263,7 @@ START_TEST(makes_its_folder)
     send_events(sink, "one");
     finish(sink);
     ck_assert_int_eq(back.delivered, 1);
-    ck_assert_str_eq(content_of(only_object(folder)), "one\n");
+    ck_assert_str_eq(test_read(only_object(folder)), "one\n");
 }
 END_TEST
 
@@ -293,7 +278,7 @@ START_TEST(overwrites_what_was_left)
     sink = new_sink(folder, PATIENT);
     send_events(sink, "one");
     finish(sink);
-    ck_assert_str_eq(content_of(only_object(folder)), "one\n");
+    ck_assert_str_eq(test_read(only_object(folder)), "one\n");
 }
 END_TEST
 
@@ -328,7 +313,7 @@ START_TEST(gives_back_where_it_cannot_write)
     send_events(sink, "one two");
     finish(sink);
     ck_assert_int_eq(back.delivered, 1);
-    ck_assert_str_eq(content_of(only_object(folder)), "one\ntwo\n");
+    ck_assert_str_eq(test_read(only_object(folder)), "one\ntwo\n");
 }
 END_TEST
 
@@ -362,7 +347,7 @@ START_TEST(gives_back_where_the_room_ends)
     send_events(sink, "three four");
     finish(sink);
     ck_assert_int_eq(back.delivered, 2);
-    ck_assert_str_eq(content_of(only_object(folder)), "one\ntwo\nthree\nfour\n");
+    ck_assert_str_eq(test_read(only_object(folder)), "one\ntwo\nthree\nfour\n");
 }
 END_TEST
 
@@ -389,7 +374,7 @@ START_TEST(gives_back_where_it_cannot_publish)
     send_events(sink, "one");
     finish(sink);
     ck_assert_int_eq(back.delivered, 1);
-    ck_assert_str_eq(content_of(only_object(folder)), "one\n");
+    ck_assert_str_eq(test_read(only_object(folder)), "one\n");
 }
 END_TEST
 

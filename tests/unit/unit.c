@@ -49,6 +49,21 @@ const char *test_folder(void)
     return path;
 }
 
+const char *test_read(const char *path)
+{
+    apr_file_t *file;
+    apr_finfo_t info;
+    char *text;
+
+    ck_assert_int_eq(apr_file_open(&file, path, APR_FOPEN_READ, APR_FPROT_OS_DEFAULT, pool), APR_SUCCESS);
+    ck_assert_int_eq(apr_file_info_get(&info, APR_FINFO_SIZE, file), APR_SUCCESS);
+    text = apr_pcalloc(pool, (apr_size_t)info.size + 1);
+    if (info.size)
+        ck_assert_int_eq(apr_file_read_full(file, text, (apr_size_t)info.size, NULL), APR_SUCCESS);
+    apr_file_close(file);
+    return text;
+}
+
 static void set_up(void)
 {
     ck_assert_int_eq(apr_initialize(), APR_SUCCESS);

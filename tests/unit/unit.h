@@ -15,6 +15,8 @@ extern const cs_log_t *test_log;
 const char *test_logged(void);
 /* An empty folder for the test at hand. */
 const char *test_folder(void);
+/* All of a file, with a NUL behind it. */
+const char *test_read(const char *path);
 
 /* A test case with the fixture that makes the above. */
 TCase *test_case(const char *name);
