@@ -37,6 +37,7 @@ typedef struct sender_t {
     cs_sink_t *sink;
     apr_pool_t *pool;
     const char *rejected_path;
+    apr_time_t drain_until; /* 0: we do not drain, but deliver for ever */
 
     apr_uint64_t cursor; /* in the queue: what comes behind it is in no batch yet */
     cs_batch_t *open;    /* being filled; NULL: none */
@@ -54,7 +55,8 @@ typedef struct sender_t {
 
 static int stopping(const sender_t *sender)
 {
-    return __atomic_load_n(sender->options->stop, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(sender->options->stop, __ATOMIC_ACQUIRE) ||
+           (sender->drain_until && cs_monotonic() >= sender->drain_until);
 }
 
 static apr_uint32_t random_bits(void)
@@ -241,6 +243,11 @@ static void batch_done(void *to, cs_batch_t *batch, const cs_sink_result_t *resu
 
 /* --- filling and sending --- */
 
+static apr_interval_time_t linger(const sender_t *sender)
+{
+    return sender->drain_until ? 0 : sender->options->stream->linger;
+}
+
 /* Adds what the queue has to the open batch. */
 static void fill(sender_t *sender)
 {
@@ -251,7 +258,7 @@ static void fill(sender_t *sender)
         count = cs_queue_read(records, CHUNK, sender->queue, &sender->cursor);
         if (count && !sender->open) {
             sender->open = cs_batch_create(&sender->sink->limits, sender->pool);
-            sender->open_until = cs_monotonic() + sender->options->stream->linger;
+            sender->open_until = cs_monotonic() + linger(sender);
         }
         for (int i = 0; i < count; i++) {
             cs_batch_event_t event = {.id = records[i].position, .data = records[i].data};
@@ -318,14 +325,15 @@ static void send_what_is_due(sender_t *sender)
     }
 }
 
-/* A sink that holds batches back must neither hold the whole queue nor keep a probe waiting. */
+/* A sink that holds batches back must neither hold the whole queue nor keep a probe waiting. When we drain, all that
+ * there is has been sent to it by now. */
 static void relieve(sender_t *sender)
 {
     cs_queue_stats_t stats;
 
     if (!sender->under_way || cs_queue_stats(&stats, sender->queue) != APR_SUCCESS)
         return;
-    if (sender->failures || stats.used > stats.capacity / 2)
+    if (sender->drain_until || sender->failures || stats.used > stats.capacity / 2)
         sender->sink->flush(sender->sink);
 }
 
@@ -333,22 +341,22 @@ static void relieve(sender_t *sender)
 static apr_interval_time_t pause_for(const sender_t *sender)
 {
     apr_interval_time_t most = sender->open || sender->retry_count ? POLL_FILLING : POLL_IDLE;
-    apr_interval_time_t linger = sender->options->stream->linger / 4;
     apr_interval_time_t held = sender->not_before - cs_monotonic();
 
     if (held > 0)
         most = held < POLL_IDLE ? held : POLL_IDLE;
-    else if (linger < most)
-        most = linger;
+    else if (linger(sender) / 4 < most)
+        most = linger(sender) / 4;
     return most > POLL_LEAST ? most : POLL_LEAST;
 }
 
-/* We are the sender. */
+/* We are the sender: for ever, or until nothing waits. */
 static void deliver(sender_t *sender)
 {
     apr_time_t until;
 
-    while (!stopping(sender)) {
+    cs_queue_advance(sender->queue); /* over what a sender settled that died before it came to this */
+    while (!stopping(sender) && (!sender->drain_until || waiting(sender))) {
         send_what_is_due(sender);
         relieve(sender);
         sender->sink->poll(sender->sink, pause_for(sender));
@@ -360,9 +368,9 @@ static void deliver(sender_t *sender)
     }
 }
 
-static apr_status_t be_sender(const cs_sender_options_t *options)
+static apr_status_t be_sender(const cs_sender_options_t *options, apr_time_t drain_until)
 {
-    sender_t sender = {.options = options, .queue = options->queue};
+    sender_t sender = {.options = options, .queue = options->queue, .drain_until = drain_until};
     cs_sink_create_t *create =
         options->stream->sink == CS_SINK_FIREHOSE ? cs_sink_firehose_create : cs_sink_file_create;
     apr_status_t status;
@@ -379,20 +387,44 @@ static apr_status_t be_sender(const cs_sender_options_t *options)
     return status;
 }
 
+/* Is the sender if it can become it within `wait`; APR_TIMEUP: another is. */
+static apr_status_t compete(const cs_sender_options_t *options, apr_interval_time_t wait, apr_time_t drain_until)
+{
+    apr_status_t status = cs_queue_sender_lock(options->queue, wait);
+
+    if (status != APR_SUCCESS)
+        return status;
+    cs_log(options->log, CS_LOG_DEBUG, APR_SUCCESS, "stream %s: this is its sender now", options->stream->name);
+    status = be_sender(options, drain_until);
+    cs_log(options->log, CS_LOG_DEBUG, APR_SUCCESS, "stream %s: this is no longer its sender", options->stream->name);
+    cs_queue_sender_unlock(options->queue);
+    return status;
+}
+
 void cs_sender_run(const cs_sender_options_t *options)
 {
     while (!__atomic_load_n(options->stop, __ATOMIC_ACQUIRE)) {
-        apr_status_t status = cs_queue_sender_lock(options->queue, CS_SENDER_NOTICE);
-        if (APR_STATUS_IS_TIMEUP(status))
-            continue;
-        if (status == APR_SUCCESS) {
-            status = be_sender(options);
-            cs_queue_sender_unlock(options->queue);
-        }
-        if (status != APR_SUCCESS) {
+        apr_status_t status = compete(options, CS_SENDER_NOTICE, 0);
+        if (status != APR_SUCCESS && !APR_STATUS_IS_TIMEUP(status)) {
             cs_log(options->log, CS_LOG_ERROR, status, "stream %s: there can be no sender here; trying again",
                    options->stream->name);
             apr_sleep(CS_SENDER_NOTICE);
         }
     }
+}
+
+apr_status_t cs_sender_drain(const cs_sender_options_t *options, apr_interval_time_t patience)
+{
+    apr_time_t until = cs_monotonic() + patience;
+    cs_queue_stats_t stats;
+    apr_status_t status;
+
+    while ((status = cs_queue_stats(&stats, options->queue)) == APR_SUCCESS && stats.waiting) {
+        if (__atomic_load_n(options->stop, __ATOMIC_ACQUIRE) || cs_monotonic() >= until)
+            return APR_TIMEUP;
+        status = compete(options, 0, until);
+        if (status != APR_SUCCESS)
+            return APR_STATUS_IS_TIMEUP(status) ? APR_EBUSY : status;
+    }
+    return status;
 }

@@ -5,6 +5,7 @@
  * Operation: events are collected in an open batch until it is full or has lingered; several batches may be
  *   under way; those that failed wait in a list for their time. After a failure of a whole batch only one is
  *   under way, as a probe, until one succeeds.
+ *   Who drains, a CGI process or clickstreamctl, fills nothing up: it sends what is there, and is done.
  * Safety: runs in one thread, with a pool that no other thread uses. `stop` may be set by any thread, or by
  *   a signal handler. SPDX-License-Identifier: Apache-2.0 */
 #ifndef CS_SENDER_H
@@ -20,7 +21,6 @@ typedef struct cs_sender_options_t {
     const char *directory; /* of the file for what is rejected */
     const cs_log_t *log;
     const int *stop; /* read atomically: not 0 means to come to an end */
-    int *sending;    /* written atomically: 1 while this one is the sender; NULL: nobody asks */
     apr_pool_t *pool;
 } cs_sender_options_t;
 
@@ -29,5 +29,13 @@ typedef struct cs_sender_options_t {
 #define CS_SENDER_NOTICE apr_time_from_msec(250)
 #define CS_SENDER_PATIENCE apr_time_from_msec(1500)
 void cs_sender_run(const cs_sender_options_t *options);
+
+/* Delivers what the queue holds, at once, if nobody else is the sender: events do not linger, and the sink holds
+ * nothing back. What fails is sent again, with the usual backoff, for as long as `patience` lasts.
+ * APR_SUCCESS: nothing waits. APR_EBUSY: another is the sender, and takes care of what waits. APR_TIMEUP: patience
+ * is over, or `stop` was set, and something still waits; then it took CS_SENDER_PATIENCE more at the most.
+ * Whoever appends, and then drains, leaves nothing behind: after unlocking the queue is looked at once more, so that
+ * an event whose appender found the lock taken has its sender, too. */
+apr_status_t cs_sender_drain(const cs_sender_options_t *options, apr_interval_time_t patience);
 
 #endif

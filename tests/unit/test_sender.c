@@ -1,4 +1,5 @@
-/* The sender with a real queue and the file sink: delivers, acknowledges, stops, takes over, survives a bad disk.
+/* The sender with a real queue and the file sink: delivers, drains, acknowledges, stops, takes over, survives a bad
+ * disk.
  * What it does with Firehose's answers is held end to end, in tests/httpd/test_firehose.py.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "deliver/sender.h"
@@ -44,25 +45,40 @@ static void declare(const char *more)
 
 static void open_queue(void)
 {
-    cs_queue_options_t options = {.directory = folder, .name = "clicks", .capacity = 1 << 20};
-
-    ck_assert_int_eq(cs_queue_open(&queue, &options, test_log), APR_SUCCESS);
+    ck_assert_int_eq(cs_queue_open(&queue,
+                                   &(cs_queue_options_t){.directory = folder, .name = "clicks", .capacity = 1 << 20},
+                                   test_log),
+                     APR_SUCCESS);
     stop = 0;
+}
+
+static cs_sender_options_t options(apr_pool_t *own)
+{
+    return (cs_sender_options_t){.queue = queue,
+                                 .stream = cs_server_stream(&server, NULL),
+                                 .directory = folder,
+                                 .log = test_log,
+                                 .stop = &stop,
+                                 .pool = own};
 }
 
 static void *run(void *unused)
 {
     apr_pool_t *own;
+    cs_sender_options_t mine;
 
     apr_pool_create_unmanaged_ex(&own, NULL, NULL);
-    cs_sender_run(&(cs_sender_options_t){.queue = queue,
-                                         .stream = cs_server_stream(&server, NULL),
-                                         .directory = folder,
-                                         .log = test_log,
-                                         .stop = &stop,
-                                         .pool = own});
+    mine = options(own);
+    cs_sender_run(&mine);
     apr_pool_destroy(own);
     return unused;
+}
+
+static apr_status_t drain(apr_interval_time_t patience)
+{
+    cs_sender_options_t mine = options(pool);
+
+    return cs_sender_drain(&mine, patience);
 }
 
 static pthread_t start(void)
@@ -246,6 +262,213 @@ START_TEST(another_takes_over)
 }
 END_TEST
 
+/* --- draining --- */
+
+START_TEST(an_empty_queue_is_drained)
+{
+    declare("interval=1h");
+    open_queue();
+    ck_assert_int_eq(drain(PATIENCE), APR_SUCCESS);
+    ck_assert_str_eq(delivered(), "");
+    ck_assert_uint_eq(cs_queue_counted(queue, CS_METRIC_BATCHES), 0);
+    cs_queue_close(queue);
+}
+END_TEST
+
+START_TEST(draining_waits_for_nothing_to_fill)
+{
+    apr_time_t began = cs_monotonic();
+
+    declare("linger=1h interval=1h");
+    open_queue();
+    append(0, 3);
+    ck_assert_int_eq(drain(PATIENCE), APR_SUCCESS);
+    ck_assert_str_eq(delivered(), "{\"n\":0}\n{\"n\":1}\n{\"n\":2}\n");
+    append(3, 1); /* and once more */
+    ck_assert_int_eq(drain(PATIENCE), APR_SUCCESS);
+    ck_assert_uint_eq(stats().delivered, 4);
+    ck_assert_int_lt(cs_monotonic() - began, PATIENCE / 4);
+    ck_assert_uint_eq(cs_queue_counted(queue, CS_METRIC_BATCHES), 2);
+    cs_queue_close(queue);
+}
+END_TEST
+
+START_TEST(draining_leaves_it_to_the_sender_that_there_is)
+{
+    pthread_t thread;
+
+    declare("linger=10ms interval=1h");
+    open_queue();
+    append(0, 2);
+    thread = start();
+    wait_until_partial_has(2 * sizeof("{'n':0}"));
+    ck_assert_int_eq(drain(PATIENCE), APR_EBUSY);
+    ck_assert_uint_eq(stats().waiting, 2);
+    finish(thread);
+    cs_queue_close(queue);
+}
+END_TEST
+
+START_TEST(draining_gives_up_and_keeps_what_it_could_not_deliver)
+{
+    apr_interval_time_t patience = apr_time_from_msec(300);
+    apr_time_t began;
+
+    declare("linger=10ms interval=10ms");
+    fclose(fopen(apr_pstrcat(pool, folder, "/objects", NULL), "w")); /* a file where the folder should be */
+    open_queue();
+    append(0, 2);
+    began = cs_monotonic();
+    ck_assert_int_eq(drain(patience), APR_TIMEUP);
+    ck_assert_int_ge(cs_monotonic() - began, patience);
+    ck_assert_int_lt(cs_monotonic() - began, patience + CS_SENDER_PATIENCE + apr_time_from_sec(1));
+    ck_assert_uint_gt(cs_queue_counted(queue, CS_METRIC_BATCHES_FAILED), 0);
+    ck_assert_uint_eq(stats().waiting, 2);
+    ck_assert_int_eq(cs_queue_sender_lock(queue, 0), APR_SUCCESS); /* and another may try */
+    cs_queue_sender_unlock(queue);
+    ck_assert_ptr_nonnull(strstr(test_logged(), "not all was taken"));
+    cs_queue_close(queue);
+}
+END_TEST
+
+static void *mend_the_disk(void *objects)
+{
+    wait_until_failed(2);
+    unlink(objects);
+    return NULL;
+}
+
+START_TEST(draining_outlives_a_short_trouble)
+{
+    char *objects;
+    pthread_t thread;
+
+    declare("linger=10ms interval=10ms");
+    objects = apr_pstrcat(pool, folder, "/objects", NULL);
+    fclose(fopen(objects, "w"));
+    open_queue();
+    append(0, 2);
+    ck_assert_int_eq(pthread_create(&thread, NULL, mend_the_disk, objects), 0);
+    ck_assert_int_eq(drain(PATIENCE), APR_SUCCESS);
+    pthread_join(thread, NULL);
+    ck_assert_str_eq(delivered(), "{\"n\":0}\n{\"n\":1}\n");
+    cs_queue_close(queue);
+}
+END_TEST
+
+static void stop_by_signal(int number)
+{
+    (void)number;
+    __atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
+}
+
+START_TEST(draining_ends_when_it_is_told)
+{
+    apr_time_t began;
+
+    declare("linger=10ms interval=10ms");
+    fclose(fopen(apr_pstrcat(pool, folder, "/objects", NULL), "w"));
+    open_queue();
+    append(0, 2);
+    signal(SIGALRM, stop_by_signal);
+    began = cs_monotonic();
+    alarm(1);
+    ck_assert_int_eq(drain(PATIENCE), APR_TIMEUP);
+    ck_assert_int_lt(cs_monotonic() - began, apr_time_from_sec(2) + CS_SENDER_PATIENCE);
+    ck_assert_uint_eq(stats().waiting, 2);
+    ck_assert_int_eq(drain(PATIENCE), APR_TIMEUP); /* it begins nothing, either */
+    cs_queue_close(queue);
+}
+END_TEST
+
+/* Whoever settled them died before the tail moved: they are delivered, and nobody waits for them. */
+START_TEST(draining_passes_by_what_a_dead_sender_settled)
+{
+    cs_queue_record_t record;
+    apr_uint64_t cursor = 0;
+
+    declare("linger=10ms interval=10ms");
+    open_queue();
+    append(0, 2);
+    while (cs_queue_read(&record, 1, queue, &cursor))
+        cs_queue_settle(queue, record.position, CS_SETTLED_DELIVERED);
+    ck_assert_uint_eq(stats().waiting, 2);
+    ck_assert_int_eq(drain(PATIENCE), APR_SUCCESS);
+    ck_assert_uint_eq(stats().delivered, 2);
+    ck_assert_str_eq(delivered(), "");
+    cs_queue_close(queue);
+}
+END_TEST
+
+/* The line that is logged before the lock goes back is the last moment at which another can find it taken. */
+static int late;
+
+static void come_late(void *to, cs_log_level_t level, apr_status_t status, const char *line)
+{
+    (void)to;
+    (void)level;
+    (void)status;
+    if (!strstr(line, "no longer") || late++)
+        return;
+    append(1, 1);
+    ck_assert_int_eq(drain(PATIENCE), APR_EBUSY);
+}
+
+START_TEST(draining_leaves_nobody_behind)
+{
+    const cs_log_t log = {.write = come_late, .level = CS_LOG_DEBUG};
+    cs_sender_options_t first;
+
+    declare("linger=10ms interval=1h");
+    open_queue();
+    append(0, 1);
+    first = options(pool);
+    first.log = &log;
+    ck_assert_int_eq(cs_sender_drain(&first, PATIENCE), APR_SUCCESS);
+    ck_assert_int_eq(late, 2);
+    ck_assert_uint_eq(stats().waiting, 0);
+    ck_assert_uint_eq(stats().delivered, 2);
+    cs_queue_close(queue);
+}
+END_TEST
+
+/* As many CGI processes: each appends, drains or finds that another does, and leaves. */
+#define DRAINERS 4
+#define ROUNDS 50
+
+static void *append_and_drain(void *unused)
+{
+    apr_pool_t *own;
+
+    apr_pool_create_unmanaged_ex(&own, NULL, NULL);
+    for (int i = 0; i < ROUNDS; i++) {
+        cs_sender_options_t mine = options(own);
+        apr_status_t status = cs_queue_append(queue, &(cs_span_t){"{}", 2}, 1, apr_time_now());
+        if (status == APR_SUCCESS)
+            status = cs_sender_drain(&mine, PATIENCE);
+        if (status != APR_SUCCESS && status != APR_EBUSY)
+            abort();
+    }
+    apr_pool_destroy(own);
+    return unused;
+}
+
+START_TEST(many_drain_at_once)
+{
+    pthread_t threads[DRAINERS];
+
+    declare("linger=10ms interval=1h");
+    open_queue();
+    for (int i = 0; i < DRAINERS; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, append_and_drain, NULL), 0);
+    for (int i = 0; i < DRAINERS; i++)
+        pthread_join(threads[i], NULL);
+    ck_assert_uint_eq(stats().waiting, 0);
+    ck_assert_uint_eq(stats().delivered, DRAINERS * ROUNDS);
+    cs_queue_close(queue);
+}
+END_TEST
+
 Suite *sender_suite(void)
 {
     Suite *suite = suite_create("sender");
@@ -256,6 +479,15 @@ Suite *sender_suite(void)
     tcase_add_test(tests, a_queue_that_fills_is_relieved_before_the_interval);
     tcase_add_test(tests, a_bad_disk_loses_nothing_and_is_logged_once);
     tcase_add_test(tests, another_takes_over);
+    tcase_add_test(tests, an_empty_queue_is_drained);
+    tcase_add_test(tests, draining_waits_for_nothing_to_fill);
+    tcase_add_test(tests, draining_leaves_it_to_the_sender_that_there_is);
+    tcase_add_test(tests, draining_gives_up_and_keeps_what_it_could_not_deliver);
+    tcase_add_test(tests, draining_outlives_a_short_trouble);
+    tcase_add_test(tests, draining_ends_when_it_is_told);
+    tcase_add_test(tests, draining_passes_by_what_a_dead_sender_settled);
+    tcase_add_test(tests, draining_leaves_nobody_behind);
+    tcase_add_test(tests, many_drain_at_once);
     suite_add_tcase(suite, tests);
     return suite;
 }
