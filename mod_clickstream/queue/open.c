@@ -55,7 +55,7 @@ static apr_status_t open_file(int *fd, const char *path, int more)
     struct stat info;
 
     /* O_NONBLOCK: a FIFO in its place must not hold us up. */
-    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | more, 0600);
+    *fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | more, 0600);
     if (*fd < 0)
         return errno;
     if (fstat(*fd, &info) == 0 && S_ISREG(info.st_mode))
@@ -221,7 +221,7 @@ static apr_status_t resize(const opening_t *opening, cs_queue_t *old)
     }
     snprintf(path, sizeof(path), "%s.new", opening->path);
     unlink(path); /* of one who died here */
-    if ((status = open_file(&fd, path, O_EXCL)) != APR_SUCCESS)
+    if ((status = open_file(&fd, path, O_CREAT | O_EXCL)) != APR_SUCCESS)
         return status;
     if ((status = make(opening, fd, path)) == APR_SUCCESS &&
         (status = map_file(&wider, fd, opening->capacity)) == APR_SUCCESS) {
@@ -248,24 +248,25 @@ static apr_status_t resize(const opening_t *opening, cs_queue_t *old)
 /* We hold the exclusive lock. */
 static apr_status_t prepare(const opening_t *opening, int fd)
 {
+    int existing = opening->options->existing;
     apr_size_t capacity;
     cs_queue_t queue;
     apr_status_t status;
 
     switch (look_at(&capacity, fd)) {
     case FILE_EMPTY:
-        return make(opening, fd, opening->path);
+        return existing ? APR_ENOENT : make(opening, fd, opening->path);
     case FILE_FOREIGN:
-        return move_aside(opening);
+        return existing ? APR_EGENERAL : move_aside(opening);
     case FILE_QUEUE:
         break;
     }
     if ((status = map_file(&queue, fd, capacity)) != APR_SUCCESS)
         return status;
     status = queue_recover(&queue, opening->path, opening->log);
-    if (status == APR_EGENERAL)
+    if (status == APR_EGENERAL && !existing)
         status = move_aside(opening);
-    else if (status == APR_SUCCESS && capacity != opening->capacity)
+    else if (status == APR_SUCCESS && !existing && capacity != opening->capacity)
         status = resize(opening, &queue);
     unmap_file(&queue);
     return status;
@@ -276,7 +277,7 @@ static apr_status_t attempt(cs_queue_t *queue, const opening_t *opening)
 {
     apr_size_t capacity;
     int fd;
-    apr_status_t status = open_file(&fd, opening->path, 0);
+    apr_status_t status = open_file(&fd, opening->path, opening->options->existing ? 0 : O_CREAT);
 
     if (status != APR_SUCCESS)
         return status;
@@ -308,6 +309,8 @@ static void explain(const opening_t *opening, apr_status_t status)
         advice = "something that is no regular file is in its place: remove it";
     else if (status == ENOENT)
         advice = "make the folder";
+    else if (status == APR_EGENERAL)
+        advice = "it is no queue of this version, or damaged: whoever appends to it next moves it aside";
     cs_log(opening->log, CS_LOG_ERROR, status, "queue %s of %" APR_SIZE_T_FMT " bytes cannot be opened: %s",
            opening->path, opening->capacity, advice);
 }
@@ -335,7 +338,8 @@ apr_status_t cs_queue_open(cs_queue_t **queue, const cs_queue_options_t *options
     for (int i = 0; status == AGAIN && i < OPEN_ATTEMPTS; i++)
         status = attempt(opened, &opening);
     if (status != APR_SUCCESS) {
-        explain(&opening, status);
+        if (!options->existing || status != APR_ENOENT)
+            explain(&opening, status);
         free(opened);
         return status;
     }

@@ -143,6 +143,57 @@ apr_uint64_t cs_queue_counted(const cs_queue_t *queue, int counter)
     return __atomic_load_n(&queue->header->counters[counter], __ATOMIC_RELAXED);
 }
 
+/* Looks for the next waiting record from `*cursor` on, for at most ADVANCE_STEP frames, and copies it where `room` has
+ * room for it. Returns 0 where there is none. `record->data.at` is NULL where there was no room, or where the search
+ * has to go on: then `data.length` is the room that is needed. */
+static int peek_step(cs_queue_record_t *record, cs_queue_t *queue, apr_uint64_t *cursor, char *room, apr_size_t size)
+{
+    const ledger_t *ledger;
+    int left = ADVANCE_STEP;
+
+    *record = (cs_queue_record_t){.position = 0};
+    if (queue_lock(queue, &queue->header->lock) != APR_SUCCESS)
+        return 0;
+    ledger = ledger_of(queue);
+    if (*cursor < ledger->tail)
+        *cursor = ledger->tail;
+    for (; left && *cursor < ledger->head; left--) {
+        const frame_t *frame = frame_at(queue, *cursor);
+        if (__atomic_load_n(&frame->state, __ATOMIC_RELAXED) == FRAME_WAITING) {
+            *record =
+                (cs_queue_record_t){.position = *cursor, .data = {NULL, frame->size}, .queued_at = frame->queued_at};
+            if (frame->size <= size)
+                record->data.at = memcpy(room, frame + 1, frame->size);
+            break;
+        }
+        *cursor += frame_room(frame->size);
+    }
+    left = *cursor < ledger->head;
+    pthread_mutex_unlock(&queue->header->lock);
+    return left;
+}
+
+int cs_queue_peek(cs_queue_record_t *records, int most, cs_queue_t *queue, apr_uint64_t *cursor, apr_pool_t *pool)
+{
+    static char nothing[1];
+    char *room = nothing;
+    apr_size_t size = 0;
+    int count = 0;
+
+    while (count < most && peek_step(&records[count], queue, cursor, room, size)) {
+        cs_queue_record_t *record = &records[count];
+        if (record->data.at) {
+            *cursor += frame_room(record->data.length);
+            count++;
+            room = nothing;
+            size = 0;
+        }
+        else if (record->data.length > size) /* the lock is not held over an allocation */
+            room = apr_palloc(pool, size = record->data.length);
+    }
+    return count;
+}
+
 /* --- the sender's side --- */
 
 apr_status_t cs_queue_sender_lock(cs_queue_t *queue, apr_interval_time_t wait)

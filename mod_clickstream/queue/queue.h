@@ -25,14 +25,16 @@ typedef struct cs_queue_options_t {
     const char *name;
     apr_int64_t capacity; /* bytes of the ring; rounded up to whole pages */
     int synced;           /* an append returns when the disk has it */
+    int existing;         /* only a queue that is there is opened, and as it is: APR_ENOENT, APR_EGENERAL */
 } cs_queue_options_t;
 
 /* Opens the queue, and makes it or recovers it where nobody else has it open. A file that is no queue, or a
  * damaged one, is moved aside and named in the log. Another capacity takes effect when the first process
  * opens the file, and what waits in it fits.
- * Errors: APR_ENOSPC, APR_EACCES and so on, each logged with what to do. Blocks while another process
- * makes or recovers the file. `*queue` lives until cs_queue_close() or the end of the process: never unmap
- * it in a cleanup that may run while a thread of this process holds one of its locks. */
+ * Errors: APR_ENOSPC, APR_EACCES and so on, each logged with what to do. With `existing`: APR_ENOENT, not logged,
+ * where there is no queue yet; APR_EGENERAL for a file that is none; neither moves nor resizes anything. Blocks while
+ * another process makes or recovers the file. `*queue` lives until cs_queue_close() or the end of the process: never
+ * unmap it in a cleanup that may run while a thread of this process holds one of its locks. */
 apr_status_t cs_queue_open(cs_queue_t **queue, const cs_queue_options_t *options, const cs_log_t *log);
 
 /* What the file of a queue of this capacity takes on the disk. */
@@ -59,20 +61,24 @@ apr_status_t cs_queue_stats(cs_queue_stats_t *stats, cs_queue_t *queue);
 void cs_queue_count(cs_queue_t *queue, int counter, apr_uint64_t more);
 apr_uint64_t cs_queue_counted(const cs_queue_t *queue, int counter);
 
+typedef struct cs_queue_record_t {
+    apr_uint64_t position; /* its name, for cs_queue_settle() */
+    cs_span_t data;
+    apr_time_t queued_at;
+} cs_queue_record_t;
+
+/* Copies up to `most` waiting records into `pool`, from `*cursor` on, and moves it behind them. A cursor begins at 0,
+ * which stands for the oldest. Returns how many there were. Takes nothing from a sender that is at work: what that
+ * delivers meanwhile is either copied whole or passed by. */
+int cs_queue_peek(cs_queue_record_t *records, int most, cs_queue_t *queue, apr_uint64_t *cursor, apr_pool_t *pool);
+
 /* --- The sender's side --- */
 
 /* Becomes the sender. Waits at most `wait` (0: not at all): APR_TIMEUP. Unlocked by the same thread only. */
 apr_status_t cs_queue_sender_lock(cs_queue_t *queue, apr_interval_time_t wait);
 void cs_queue_sender_unlock(cs_queue_t *queue);
 
-typedef struct cs_queue_record_t {
-    apr_uint64_t position; /* its name, for cs_queue_settle() */
-    cs_span_t data;        /* lies in the mapped file until the record is settled and passed by */
-    apr_time_t queued_at;
-} cs_queue_record_t;
-
-/* Reads up to `most` unsettled records from `*cursor` on, and moves it behind them. A cursor begins at 0,
- * which stands for the oldest. Returns how many there were. */
+/* As cs_queue_peek(), without a copy: a record's data lies in the mapped file until it is settled and passed by. */
 int cs_queue_read(cs_queue_record_t *records, int most, cs_queue_t *queue, apr_uint64_t *cursor);
 
 /* Marks a record, in any order. It is not read again, by any later sender either. */

@@ -1,8 +1,10 @@
-/* The queue in use: append, read, settle, advance, wrap around, full, counters, several openers, group commit.
+/* The queue in use: append, read, peek, settle, advance, wrap around, full, counters, several openers, group commit.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "queue/queue.h"
 
 #include <apr_strings.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -259,6 +261,155 @@ START_TEST(a_synced_append_is_behind_the_synced_position)
 }
 END_TEST
 
+START_TEST(peeking_copies_what_waits)
+{
+    cs_queue_t *queue = open_queue(test_folder(), SMALL);
+    cs_queue_record_t records[4], read[4];
+    apr_uint64_t cursor = 0, reader = 0;
+
+    ck_assert_int_eq(cs_queue_peek(records, 4, queue, &cursor, pool), 0);
+    append(queue, "one");
+    append(queue, "");
+    append(queue, "three");
+    append(queue, "four");
+    ck_assert_int_eq(cs_queue_read(read, 4, queue, &reader), 4);
+    cs_queue_settle(queue, read[2].position, CS_SETTLED_DELIVERED);
+    ck_assert_int_eq(cs_queue_peek(records, 2, queue, &cursor, pool), 2);
+    assert_record(&records[0], "one");
+    assert_record(&records[1], "");
+    ck_assert_int_eq(records[0].queued_at, 42);
+    ck_assert_uint_eq(records[0].position, read[0].position);
+    ck_assert_int_eq(cs_queue_peek(&records[2], 2, queue, &cursor, pool), 1);
+    assert_record(&records[2], "four");
+    ck_assert_int_eq(cs_queue_peek(&records[3], 1, queue, &cursor, pool), 0);
+
+    for (int i = 0; i < 4; i++)
+        cs_queue_settle(queue, read[i].position, CS_SETTLED_DELIVERED);
+    cs_queue_advance(queue);
+    memset(queue->ring, 0, queue->capacity);
+    assert_record(&records[0], "one"); /* it was a copy */
+    assert_record(&records[2], "four");
+    cursor = 0;
+    ck_assert_int_eq(cs_queue_peek(records, 4, queue, &cursor, pool), 0);
+    cs_queue_close(queue);
+}
+END_TEST
+
+/* Settled out of order, more of them than are passed by under one lock. */
+START_TEST(peeking_goes_far)
+{
+    cs_queue_t *queue = open_queue(test_folder(), 4 * SMALL);
+    cs_queue_record_t record;
+    apr_uint64_t cursor = 0;
+
+    for (int i = 0; i < 3000; i++)
+        append(queue, "passed by");
+    while (cs_queue_read(&record, 1, queue, &cursor))
+        cs_queue_settle(queue, record.position, CS_SETTLED_DELIVERED);
+    append(queue, "found");
+    cursor = 0;
+    ck_assert_int_eq(cs_queue_peek(&record, 1, queue, &cursor, pool), 1);
+    assert_record(&record, "found");
+    cs_queue_close(queue);
+}
+END_TEST
+
+/* Record i of these is as long as it is old, and has a letter of its own. */
+#define LONGEST 500
+
+static cs_span_t numbered(char *text, apr_time_t i)
+{
+    cs_span_t record = {text, (apr_size_t)(LONGEST - i * 37 % 400)};
+
+    memset(text, (int)('a' + i % 26), record.length);
+    return record;
+}
+
+/* Keeps the queue full, so that each record that is delivered is written over at once. */
+static void go_round(cs_queue_t *queue)
+{
+    apr_uint64_t cursor = 0;
+    char text[LONGEST];
+
+    for (apr_time_t i = 0;; i++) {
+        cs_span_t record = numbered(text, i);
+        while (cs_queue_append(queue, &record, 1, i) == APR_ENOSPC) {
+            cs_queue_record_t oldest;
+            if (cs_queue_read(&oldest, 1, queue, &cursor))
+                cs_queue_settle(queue, oldest.position, CS_SETTLED_DELIVERED);
+            cs_queue_advance(queue);
+        }
+    }
+}
+
+START_TEST(peeking_beside_a_sender_copies_whole_records)
+{
+    cs_queue_t *queue = open_queue(test_folder(), SMALL);
+    char text[LONGEST];
+    apr_uint64_t last = 0;
+    int wrong = 0, seen = 0;
+    pid_t pid = fork();
+
+    if (pid == 0)
+        go_round(queue);
+    while (seen < 50000 || last < 3 * SMALL) {
+        cs_queue_record_t records[4];
+        apr_uint64_t cursor = 0;
+        apr_pool_t *scratch;
+        int count;
+        apr_pool_create(&scratch, pool);
+        count = cs_queue_peek(records, 4, queue, &cursor, scratch);
+        for (int i = 0; i < count; i++) {
+            cs_span_t expected = numbered(text, records[i].queued_at), data = records[i].data;
+            wrong += data.length != expected.length || memcmp(data.at, expected.at, data.length) != 0;
+            wrong += i && records[i].position <= records[i - 1].position;
+        }
+        wrong += count && records[0].position < last;
+        last = count ? records[0].position : last;
+        seen += count;
+        apr_pool_destroy(scratch);
+    }
+    ck_assert_int_eq(wrong, 0);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    cs_queue_close(queue);
+}
+END_TEST
+
+START_TEST(only_an_existing_queue_is_opened)
+{
+    const char *folder = test_folder(), *path = apr_pstrcat(pool, folder, "/clicks.queue", NULL);
+    cs_queue_options_t existing = {.directory = folder, .name = "clicks", .capacity = 2 * SMALL, .existing = 1};
+    cs_queue_t *queue;
+    FILE *file;
+
+    ck_assert_int_eq(cs_queue_open(&queue, &existing, test_log), APR_ENOENT);
+    existing.directory = apr_pstrcat(pool, folder, "/none", NULL);
+    ck_assert_int_eq(cs_queue_open(&queue, &existing, test_log), APR_ENOENT);
+    existing.directory = folder;
+    ck_assert_str_eq(test_logged(), "");
+    ck_assert_int_ne(access(path, F_OK), 0);
+
+    queue = open_queue(folder, SMALL);
+    append(queue, "one");
+    cs_queue_close(queue);
+    ck_assert_int_eq(cs_queue_open(&queue, &existing, test_log), APR_SUCCESS);
+    ck_assert_int_eq(stats_of(queue).capacity, SMALL); /* as it is, whatever the options say */
+    ck_assert_uint_eq(stats_of(queue).waiting, 1);
+    cs_queue_close(queue);
+
+    ck_assert_ptr_nonnull(file = fopen(path, "w"));
+    ck_assert_int_eq(fclose(file), 0); /* of one who died when it had just made it */
+    ck_assert_int_eq(cs_queue_open(&queue, &existing, test_log), APR_ENOENT);
+    ck_assert_ptr_nonnull(file = fopen(path, "w"));
+    fputs("precious", file);
+    ck_assert_int_eq(fclose(file), 0);
+    ck_assert_int_eq(cs_queue_open(&queue, &existing, test_log), APR_EGENERAL);
+    ck_assert_str_eq(test_read(path), "precious");
+    ck_assert_ptr_nonnull(strstr(test_logged(), "it is no queue of this version, or damaged"));
+}
+END_TEST
+
 Suite *queue_suite(void)
 {
     Suite *suite = suite_create("queue");
@@ -274,6 +425,10 @@ Suite *queue_suite(void)
     tcase_add_test(tests, the_file_is_private_and_all_there);
     tcase_add_test(tests, many_processes_append_at_once);
     tcase_add_test(tests, a_synced_append_is_behind_the_synced_position);
+    tcase_add_test(tests, peeking_copies_what_waits);
+    tcase_add_test(tests, peeking_goes_far);
+    tcase_add_test(tests, peeking_beside_a_sender_copies_whole_records);
+    tcase_add_test(tests, only_an_existing_queue_is_opened);
     suite_add_tcase(suite, tests);
     return suite;
 }
