@@ -5,14 +5,18 @@
 #include <apr_strings.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/disk.h"
 
 #define FIXED 128 /* more than the names, the punctuation and the time of a line */
+#define LOCK_STEP apr_time_from_msec(10)
+#define LINE_DEPTH 2 /* an object of strings */
 
 static cs_span_t line_of(cs_span_t record, const char *reason, apr_time_t now, apr_pool_t *pool)
 {
@@ -40,15 +44,45 @@ static apr_status_t write_line(int fd, cs_span_t line)
     return fdatasync(fd) == 0 ? APR_SUCCESS : errno;
 }
 
+static int still_at(const char *path, int fd)
+{
+    struct stat here, there;
+
+    return fstat(fd, &here) == 0 && lstat(path, &there) == 0 && here.st_ino == there.st_ino &&
+           here.st_dev == there.st_dev;
+}
+
+/* Opens the file and locks it; the lock goes with the descriptor. */
+static apr_status_t open_locked(int *fd, const char *path)
+{
+    apr_interval_time_t waited = 0;
+
+    for (;;) {
+        int error = 0;
+        *fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (*fd < 0)
+            return errno;
+        if (flock(*fd, LOCK_EX | LOCK_NB) != 0)
+            error = errno;
+        else if (still_at(path, *fd))
+            return APR_SUCCESS;
+        close(*fd); /* somebody has the lock, or had it and has renamed the file */
+        if ((error && error != EWOULDBLOCK && error != EINTR) || waited >= CS_REJECTS_PATIENCE)
+            return error ? error : EWOULDBLOCK;
+        apr_sleep(LOCK_STEP);
+        waited += LOCK_STEP;
+    }
+}
+
 apr_status_t cs_rejects_append(const char *path, cs_span_t record, const char *reason, apr_time_t now, apr_pool_t *pool)
 {
     cs_span_t line = line_of(record, reason, now, pool);
-    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-    apr_status_t status;
     struct stat before;
+    int fd;
+    apr_status_t status = open_locked(&fd, path);
 
-    if (fd < 0)
-        return errno;
+    if (status != APR_SUCCESS)
+        return status;
     if (fstat(fd, &before) != 0)
         status = errno;
     else if ((status = write_line(fd, line)) != APR_SUCCESS) {
@@ -60,4 +94,30 @@ apr_status_t cs_rejects_append(const char *path, cs_span_t record, const char *r
     if (close(fd) != 0 && status == APR_SUCCESS)
         status = errno;
     return status;
+}
+
+/* The member of that name, a string, in `pool`; `at` is NULL where it is none. */
+static cs_span_t text_of(struct json_object *object, const char *name, apr_pool_t *pool)
+{
+    struct json_object *value;
+    apr_size_t length;
+
+    if (!json_object_object_get_ex(object, name, &value) || !json_object_is_type(value, json_type_string))
+        return (cs_span_t){NULL, 0};
+    length = (apr_size_t)json_object_get_string_len(value);
+    return (cs_span_t){apr_pstrmemdup(pool, json_object_get_string(value), length), length};
+}
+
+cs_span_t cs_rejects_record(cs_span_t line, apr_pool_t *pool)
+{
+    struct json_tokener *tokener = json_tokener_new_ex(LINE_DEPTH);
+    struct json_object *object = json_tokener_parse_ex(tokener, line.at, (int)line.length);
+    cs_span_t record = {NULL, 0};
+
+    if (json_object_is_type(object, json_type_object) && json_object_object_length(object) == 3 &&
+        text_of(object, "rejected_at", pool).at && text_of(object, "reason", pool).at)
+        record = text_of(object, "record", pool);
+    json_object_put(object);
+    json_tokener_free(tokener);
+    return record.at ? record : line;
 }
