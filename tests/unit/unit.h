@@ -26,6 +26,7 @@ TCase *test_case(const char *name);
     X(directives)                                                                                                      \
     X(text)                                                                                                            \
     X(json)                                                                                                            \
+    X(key)                                                                                                             \
     X(event)                                                                                                           \
     X(auth)                                                                                                            \
     X(cors)                                                                                                            \
