@@ -167,18 +167,6 @@ static struct json_object *last_places(const cs_member_t *members, int count)
     return places;
 }
 
-/* json-c ends a name at U+0000, so such a name would pass for another one. */
-static int has_nul(cs_span_t raw_name)
-{
-    const char *end = raw_name.at + raw_name.length;
-
-    for (const char *p = raw_name.at; (p = memchr(p, '\\', (size_t)(end - p))); p += 2) {
-        if (end - p > 6 && memcmp(p, "\\u0000", 6) == 0)
-            return 1;
-    }
-    return 0;
-}
-
 /* Lays the event open in `reading->members`. Returns the culprit where a name is not acceptable. */
 static const char *find_members(reading_t *reading, const cs_json_t *json)
 {
@@ -188,7 +176,7 @@ static const char *find_members(reading_t *reading, const cs_json_t *json)
 
     apr_array_clear(reading->members);
     while (cs_json_next(&member.raw_name, &value, &cursor, json)) {
-        if (has_nul(member.raw_name))
+        if (cs_json_has_nul(member.raw_name))
             return member.raw_name.at;
         member.value = value.text;
         APR_ARRAY_PUSH(reading->members, cs_member_t) = member;

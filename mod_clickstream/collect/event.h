@@ -1,5 +1,5 @@
 /* A body's events: found, checked against the contract, and laid open for writing.
- * Pure, and the only user of json-c in collect/. SPDX-License-Identifier: Apache-2.0 */
+ * Pure. SPDX-License-Identifier: Apache-2.0 */
 #ifndef CS_EVENT_H
 #define CS_EVENT_H
 

@@ -162,6 +162,17 @@ int cs_json_next(cs_span_t *name, cs_json_t *value, const char **at, const cs_js
     return 1;
 }
 
+int cs_json_has_nul(cs_span_t name)
+{
+    const char *end = name.at + name.length;
+
+    for (const char *p = name.at; (p = memchr(p, '\\', (size_t)(end - p))); p += 2) {
+        if (end - p > 6 && memcmp(p, "\\u0000", 6) == 0)
+            return 1;
+    }
+    return 0;
+}
+
 char *cs_json_compact(char *to, cs_span_t value)
 {
     const char *p = value.at, *end = value.at + value.length;

@@ -25,6 +25,9 @@ int cs_json_measure(cs_json_t *value, const char *at, const char *end);
  * its length is 0. */
 int cs_json_next(cs_span_t *name, cs_json_t *value, const char **at, const cs_json_t *container);
 
+/* Whether a member's name has U+0000 in it: json-c ends a name there, so that it would pass for another one. */
+int cs_json_has_nul(cs_span_t name);
+
 /* Copies a measured value without the white space around its tokens; returns the end of the copy. `to` has
  * room for `value.length` bytes. */
 char *cs_json_compact(char *to, cs_span_t value);

@@ -192,6 +192,20 @@ START_TEST(compacts_text)
 }
 END_TEST
 
+START_TEST(finds_nul_in_a_name)
+{
+    static const struct {
+        const char *name;
+        int has;
+    } names[] = {{"\"\\u0000\"", 1},  {"\"iss\\u0000\"", 1}, {"\"\\\\\\u0000x\"", 1}, {"\"\\n\\u0000\"", 1},
+                 {"\"\"", 0},         {"\"u0000\"", 0},      {"\"\\\\u0000\"", 0},    {"\"\\u0001\"", 0},
+                 {"\"\\u00000\"", 1}, {"\"\\u1000\"", 0},    {"\"0000\\\\\"", 0}};
+
+    for (int i = 0; i < ELEMENTS(names); i++)
+        ck_assert_msg(cs_json_has_nul(span_of(names[i].name)) == names[i].has, "%s", names[i].name);
+}
+END_TEST
+
 Suite *json_suite(void)
 {
     Suite *suite = suite_create("json");
@@ -202,6 +216,7 @@ Suite *json_suite(void)
     tcase_add_test(tests, stops_at_the_end);
     tcase_add_loop_test(tests, steps, 0, ELEMENTS(walks));
     tcase_add_loop_test(tests, compacts_text, 0, ELEMENTS(compacts));
+    tcase_add_test(tests, finds_nul_in_a_name);
     suite_add_tcase(suite, tests);
     return suite;
 }

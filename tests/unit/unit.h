@@ -27,6 +27,8 @@ TCase *test_case(const char *name);
     X(text)                                                                                                            \
     X(json)                                                                                                            \
     X(key)                                                                                                             \
+    X(jwt)                                                                                                             \
+    X(jwt_form)                                                                                                        \
     X(event)                                                                                                           \
     X(auth)                                                                                                            \
     X(cors)                                                                                                            \
