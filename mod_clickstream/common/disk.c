@@ -2,8 +2,13 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "common/disk.h"
 
+#include <apr_file_io.h>
+#include <apr_strings.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 apr_status_t cs_disk_sync_directory(const char *directory)
@@ -14,4 +19,49 @@ apr_status_t cs_disk_sync_directory(const char *directory)
     if (fd >= 0)
         close(fd);
     return status;
+}
+
+const char *cs_disk_parent(const char *path, apr_pool_t *pool)
+{
+    apr_size_t end = strlen(path);
+
+    while (end > 1 && path[end - 1] == '/')
+        end--;
+    while (end > 1 && path[end - 1] != '/')
+        end--;
+    while (end > 1 && path[end - 1] == '/')
+        end--;
+    return apr_pstrmemdup(pool, path, end);
+}
+
+apr_status_t cs_disk_make_directory(int *made, const char *directory, apr_fileperms_t mode, apr_pool_t *pool)
+{
+    apr_status_t status = APR_SUCCESS;
+    struct stat info;
+
+    *made = 0;
+    if (stat(directory, &info) != 0) {
+        status = apr_dir_make_recursive(cs_disk_parent(directory, pool), APR_FPROT_OS_DEFAULT, pool);
+        if (status == APR_SUCCESS)
+            status = apr_dir_make(directory, mode, pool);
+        *made = status == APR_SUCCESS;
+        if (!APR_STATUS_IS_EEXIST(status)) /* another was faster */
+            return status;
+        if (stat(directory, &info) != 0)
+            return errno;
+    }
+    return S_ISDIR(info.st_mode) ? APR_SUCCESS : ENOTDIR;
+}
+
+apr_status_t cs_disk_room(apr_uint64_t *room, const char *directory, apr_pool_t *pool)
+{
+    struct statvfs disk;
+
+    while (statvfs(directory, &disk) != 0) {
+        if (errno != ENOENT || !directory[1])
+            return errno;
+        directory = cs_disk_parent(directory, pool);
+    }
+    *room = (apr_uint64_t)disk.f_bavail * disk.f_frsize;
+    return APR_SUCCESS;
 }

@@ -8,11 +8,11 @@
 #include <grp.h>
 #include <http_core.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <unixd.h>
 
+#include "common/disk.h"
 #include "deliver/http.h"
 
 static int refuse(server_rec *server, apr_status_t status, const char *sentence)
@@ -38,29 +38,15 @@ static int writable_by_user(const char *directory)
     return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-/* Makes a folder, and those above it, which everybody may search as usual. */
-static apr_status_t make_with_parents(const char *directory, apr_fileperms_t mode, apr_pool_t *pool)
-{
-    apr_status_t status = apr_dir_make_recursive(ap_make_dirstr_parent(pool, directory), APR_FPROT_OS_DEFAULT, pool);
-
-    return status == APR_SUCCESS ? apr_dir_make(directory, mode, pool) : status;
-}
-
 /* Only a folder that we made ourselves is given to httpd's user. */
 static int make_directory(server_rec *server, const char *what, const char *directory, apr_fileperms_t mode,
                           apr_pool_t *pool)
 {
-    struct stat info;
-    apr_status_t status = APR_SUCCESS;
+    int made;
+    apr_status_t status = cs_disk_make_directory(&made, directory, mode, pool);
 
-    if (stat(directory, &info) != 0) {
-        status = make_with_parents(directory, mode, pool);
-        if (status == APR_SUCCESS && geteuid() == 0 &&
-            chown(directory, ap_unixd_config.user_id, ap_unixd_config.group_id) != 0)
-            status = errno;
-    }
-    else if (!S_ISDIR(info.st_mode))
-        status = ENOTDIR;
+    if (made && geteuid() == 0 && chown(directory, ap_unixd_config.user_id, ap_unixd_config.group_id) != 0)
+        status = errno;
     if (status != APR_SUCCESS)
         return refuse(server, status,
                       apr_psprintf(pool, "%s %s cannot be made: make it, and give it to httpd's user %s", what,
@@ -80,13 +66,11 @@ static int check_room(apr_uint64_t *promised, server_rec *server, const cs_serve
 {
     apr_uint64_t size = (apr_uint64_t)cs_queue_file_size(stream->queue);
     const char *path = apr_psprintf(pool, "%s/%s.queue", settings->queue_dir, stream->name);
-    struct statvfs disk;
     struct stat info;
     apr_uint64_t room;
 
-    if (lstat(path, &info) == 0 || statvfs(settings->queue_dir, &disk) != 0)
+    if (lstat(path, &info) == 0 || cs_disk_room(&room, settings->queue_dir, pool) != APR_SUCCESS)
         return OK; /* it has its room; or the child will tell */
-    room = (apr_uint64_t)disk.f_bavail * disk.f_frsize;
     room -= *promised < room ? *promised : room;
     *promised += size;
     if (room >= size)

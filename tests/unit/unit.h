@@ -24,6 +24,7 @@ TCase *test_case(const char *name);
 #define SUITES(X)                                                                                                      \
     X(settings)                                                                                                        \
     X(directives)                                                                                                      \
+    X(disk)                                                                                                            \
     X(text)                                                                                                            \
     X(json)                                                                                                            \
     X(key)                                                                                                             \
