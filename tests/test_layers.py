@@ -51,13 +51,15 @@ class Rule(NamedTuple):
 
 
 HTTPD = ("httpd/*.c", "httpd/*.h")
+COMMON = ("common/*.c", "common/*.h")
 COLLECT = ("collect/*.c", "collect/*.h")
+INTAKE = ("intake/*.c", "intake/*.h")
 QUEUE = ("queue/*.c", "queue/*.h")
 DELIVER = ("deliver/*.c", "deliver/*.h")
 SINKS = ("deliver/sink*.c", "deliver/sink*.h")
-# What a function from bytes to bytes needs, and no more.
-PURE = (r"apr_(?:encode|errno|escape|lib|pools|strings|tables|time)\.h|json-c/json\.h|std(?:def|lib)\.h|strings?\.h|"
-        r"openssl/(?:bn|crypto|ec|err|evp|hmac)\.h|collect/\w+\.h|common/(?:key|settings|text)\.h")
+# What a function from bytes to bytes needs, and no more. Of arpa/inet.h those are inet_pton() and inet_ntop().
+PURE = (r"apr_(?:encode|errno|escape|lib|pools|strings|tables|time|uuid)\.h|arpa/inet\.h|json-c/json\.h|"
+        r"openssl/(?!rand)\w+\.h|std(?:def|lib)\.h|strings?\.h|collect/\w+\.h|common/(?:key|settings|text)\.h")
 
 RULES = [
     Rule("httpd's headers stay in httpd/", all_but(*HTTPD),
@@ -67,23 +69,33 @@ RULES = [
          "    ap_log_error(APLOG_MARK, APLOG_ERR, 0, server, line);"),
     Rule("nobody builds on httpd/", all_but(*HTTPD), include("httpd/"), '#include "httpd/module.h"'),
     Rule("httpd/ knows nothing of cgi/", names(*HTTPD), include(r"(?:\.\./)*cgi/"), '#include "../../cgi/cgi.h"'),
-    Rule("common/ builds on nothing", names("common/*.c", "common/*.h"), include("(?:collect|queue|deliver|httpd)/"),
+    Rule("common/ builds on nothing", names(*COMMON), include("(?:collect|intake|queue|deliver|httpd|cgi)/"),
          '#include "queue/queue.h"'),
+    Rule("common/'s values are its own", all_but(*COMMON), include(r"common/values\.h"), '#include "common/values.h"'),
     Rule("collect/ includes only what is pure", names(*COLLECT), include(f"(?!{PURE})"), "#include <pthread.h>"),
     Rule("collect/ asks no clock", names(*COLLECT), call(r"apr_time_now|time|gettimeofday|clock_gettime"),
          "    apr_time_t now = apr_time_now();"),
     Rule("collect/ has no threads, sockets, files", names(*COLLECT),
          r"\b(?:pthread_|apr_thread|apr_socket|apr_file|apr_dir)\w+|" + call("fopen|open|socket|connect|getenv"),
          "    FILE *file = fopen(path, mode);"),
-    Rule("queue/ knows no others", names(*QUEUE), include("(?:collect|deliver|httpd)/"), '#include "deliver/batch.h"'),
+    Rule("collect/ makes no randomness", names(*COLLECT),
+         call(r"RAND_\w+|apr_uuid_get|apr_generate_random_bytes|s?rand"), "    RAND_bytes(bytes, length);"),
+    Rule("intake/ knows requests and queues alone", names(*INTAKE),
+         include(r"(?!(?:collect|intake|common)/\w+\.h|queue/queue\.h|apr\w*\.h|std\w+\.h|string\.h)"),
+         '#include "deliver/sender.h"'),
+    Rule("queue/ knows no others", names(*QUEUE), include("(?:collect|intake|deliver|httpd|cgi)/"),
+         '#include "deliver/batch.h"'),
     Rule("queue/'s layout is its own", all_but(*QUEUE), include(r"queue/(?!queue\.h)"), '#include "queue/layout.h"'),
-    Rule("deliver/ knows no requests", names(*DELIVER), include("(?:collect|httpd)/"), '#include "collect/event.h"'),
+    Rule("deliver/ knows no requests", names(*DELIVER), include("(?:collect|intake|httpd|cgi)/"),
+         '#include "collect/event.h"'),
     Rule("a sink does not include the queue", names(*SINKS), include("queue/"), '#include "queue/queue.h"'),
     Rule("a sink does not include the sender", names(*SINKS), include(r"deliver/sender\.h"),
          '#include "deliver/sender.h"'),
     Rule("a sink does not name the queue", names(*SINKS), r"\bcs_queue_\w+", "    cs_queue_settle(queue, id, as);"),
-    Rule("json-c has few users", all_but("collect/event.c", "collect/jwt.c", "deliver/answer.c", "deliver/rejects.c"),
+    Rule("json-c has few users",
+         all_but("collect/event.c", "collect/check.[ch]", "collect/jwt.c", "deliver/answer.c", "deliver/rejects.c"),
          include("json") + r"|\bjson_(?:object|tokener|type)\w*", "#include <json-c/json.h>"),
+    Rule("no header includes json-c", names("*.h"), include("json"), "#include <json-c/json.h>"),
     Rule("curl has one user", all_but("deliver/http.c"), include("curl/") + r"|\b(?:curl_\w+|CURL\w*)\b",
          "    curl_easy_cleanup(handle);"),
     # They write beyond the end, or say nothing of what they could not read.
@@ -110,8 +122,11 @@ def test_rule_can_fail(rule):
 @pytest.mark.parametrize("rule, text", [
     ("httpd's names stay in httpd/", "    apr_pool_t *pool = apr_psprintf(p); APR_SUCCESS;"),
     ("collect/ includes only what is pure", '#include "collect/event.h"'),
-    ("collect/ includes only what is pure", '#include "common/key.h"\n#include <openssl/evp.h>'),
+    ("collect/ includes only what is pure", "#include <arpa/inet.h>"),
+    ("collect/ includes only what is pure", "#include <openssl/evp.h>"),
     ("collect/ asks no clock", "    if (!cs_is_timestamp(text)) run_time(x);"),
+    ("collect/ makes no randomness", "    if (collect->request.random(random, sizeof(random)) != 1) apr_uuid_format(a);"),
+    ("intake/ knows requests and queues alone", '#include "queue/queue.h"'),
     ("queue/'s layout is its own", '#include "queue/queue.h"'),
     ("no call that cannot fail safely", '    apr_psprintf(pool, "atoi"); snprintf(a, b); apr_strtok(c); cs_strcpy(d);'),
 ])

@@ -5,29 +5,44 @@
 #include <string.h>
 #include <strings.h>
 
+#include "collect/jwt.h"
+
 /* The characters of RFC 6750's b64token; '=' may only end it. */
 #define TOKEN_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/"
 
-int cs_auth_is_bearer(const char *authorization)
+int cs_auth_bearer(cs_span_t *token, const char *authorization)
 {
-    size_t length;
+    const char *end;
 
     if (!authorization || strncasecmp(authorization, "Bearer ", 7) != 0)
         return 0;
-    authorization += 7 + strspn(authorization + 7, " ");
-    length = strspn(authorization, TOKEN_CHARACTERS);
-    authorization += length;
-    authorization += strspn(authorization, "=");
-    return length > 0 && authorization[strspn(authorization, " \t")] == '\0';
+    token->at = authorization + 7 + strspn(authorization + 7, " ");
+    end = token->at + strspn(token->at, TOKEN_CHARACTERS);
+    if (end == token->at)
+        return 0;
+    end += strspn(end, "=");
+    token->length = (apr_size_t)(end - token->at);
+    return end[strspn(end, " \t")] == '\0';
+}
+
+static const cs_client_t *find(const apr_array_header_t *clients, const char *id)
+{
+    for (int i = 0; clients && i < clients->nelts; i++) {
+        const cs_client_t *client = &APR_ARRAY_IDX(clients, i, cs_client_t);
+        if (strcmp(client->id, id) == 0)
+            return client;
+    }
+    return NULL;
 }
 
 int cs_auth_knows(const apr_array_header_t *clients, const char *id)
 {
-    if (!id || !*id)
-        return 0;
-    for (int i = 0; clients && i < clients->nelts; i++) {
-        if (strcmp(APR_ARRAY_IDX(clients, i, cs_client_t).id, id) == 0)
-            return 1;
-    }
-    return clients == NULL;
+    return id && *id && (!clients || find(clients, id));
+}
+
+int cs_auth_verifies(const apr_array_header_t *clients, const char *id, cs_span_t token, apr_time_t now)
+{
+    const cs_client_t *client = find(clients, id);
+
+    return client && client->key && cs_jwt_verify(token, client->key, id, now);
 }

@@ -2,13 +2,15 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "collect/collect.h"
 
-#include <apr_escape.h>
 #include <apr_strings.h>
 #include <string.h>
 #include <strings.h>
 
+#include "collect/address.h"
 #include "collect/auth.h"
 #include "collect/cors.h"
+#include "collect/pixel.h"
+#include "collect/visitor.h"
 
 /* How long a client is told to wait when the queue is full: by then a sender that works has made room. */
 #define RETRY_AFTER "5"
@@ -30,13 +32,25 @@ static const char *filled_header(const cs_collect_t *collect, const char *name)
 
 static void respond(cs_collect_t *collect, int status, const char *code, const char *message, const char *more)
 {
+    const char *body =
+        apr_psprintf(collect->pool, "{\"response_code\":\"%s\",\"message\":\"%s\"%s}", code, message, more);
+
     collect->status = status;
-    collect->body = apr_psprintf(collect->pool, "{\"response_code\":\"%s\",\"message\":\"%s\"%s}", code, message, more);
+    collect->body = (cs_span_t){body, strlen(body)};
+}
+
+/* Nothing of the request is to be kept, and so nothing that was to go with a 200. */
+static void forget_events(cs_collect_t *collect)
+{
+    apr_array_clear(collect->records);
+    apr_array_clear(collect->rejects);
+    apr_table_unset(collect->headers, "Set-Cookie");
+    apr_table_setn(collect->headers, "Content-Type", "application/json");
 }
 
 static void refuse(cs_collect_t *collect, int status, const char *message)
 {
-    apr_array_clear(collect->records);
+    forget_events(collect);
     respond(collect, status, apr_itoa(collect->pool, status), message, "");
 }
 
@@ -44,6 +58,12 @@ static void refuse_for(cs_collect_t *collect, int status, const char *message, c
 {
     collect->refused[reason]++;
     refuse(collect, status, message);
+}
+
+static void fail(cs_collect_t *collect)
+{
+    forget_events(collect);
+    respond(collect, 500, "50001", "Failed to collect data.", "");
 }
 
 /* ,"rejected":[{"index":1,"reason":"missing_field","field":"tag"}] */
@@ -72,18 +92,12 @@ static const char *rejected_list(const cs_collect_t *collect)
 static const char *client_id(const cs_collect_t *collect)
 {
     const char *id = header(collect, "client_id");
-    char *state, *query;
 
     if (!id)
         id = header(collect, "client-id");
     if (id || !collect->request.query)
         return id;
-    query = apr_pstrdup(collect->pool, collect->request.query);
-    for (char *pair = apr_strtok(query, "&", &state); pair; pair = apr_strtok(NULL, "&", &state)) {
-        if (strncmp(pair, "client_id=", 10) == 0)
-            return apr_punescape_url(collect->pool, pair + 10, NULL, NULL, 1);
-    }
-    return NULL;
+    return cs_query_value(collect->request.query, "client_id", collect->pool);
 }
 
 /* The media type without its parameters, or "" where there is none. */
@@ -110,58 +124,172 @@ static int is_media_type(const char *type)
     return 0;
 }
 
+static const char *allowed_methods(const cs_collect_t *collect)
+{
+    return collect->settings->pixel == CS_ON ? "GET, POST, OPTIONS" : "POST, OPTIONS";
+}
+
 static void answer_options(cs_collect_t *collect)
 {
     collect->status = 204;
-    collect->body = NULL;
     apr_table_unset(collect->headers, "Content-Type");
-    apr_table_setn(collect->headers, "Allow", "POST, OPTIONS");
+    apr_table_setn(collect->headers, "Allow", allowed_methods(collect));
+}
+
+static int refuse_token(cs_collect_t *collect)
+{
+    apr_table_setn(collect->headers, "WWW-Authenticate", "Bearer");
+    refuse_for(collect, 401, "Invalid authorization", CS_REASON_UNAUTHORIZED);
+    return 0;
+}
+
+/* Whether the request may send; otherwise the response is ready. The form of the token comes first, as in the first
+ * implementation; its signature last, since whose key it is has to be known. */
+static int is_authorized(cs_collect_t *collect)
+{
+    const cs_location_t *settings = collect->settings;
+    const char *authorization = header(collect, "Authorization");
+    cs_span_t token;
+
+    if (settings->auth != CS_AUTH_NONE && !cs_auth_bearer(&token, authorization))
+        return refuse_token(collect);
+    collect->client_id = client_id(collect);
+    if (!cs_auth_knows(settings->clients, collect->client_id)) {
+        refuse_for(collect, 403, "Unknown client", CS_REASON_UNKNOWN_CLIENT);
+        return 0;
+    }
+    if (settings->auth == CS_AUTH_JWT &&
+        !cs_auth_verifies(settings->clients, collect->client_id, token, collect->request.now))
+        return refuse_token(collect);
+    return 1;
+}
+
+/* Global Privacy Control, and its predecessor. */
+static int is_opted_out(const cs_collect_t *collect)
+{
+    const char *gpc = header(collect, "Sec-GPC"), *dnt = header(collect, "DNT");
+
+    return (gpc && strcmp(gpc, "1") == 0) || (dnt && strcmp(dnt, "1") == 0);
+}
+
+static const char *client_ip(const cs_collect_t *collect, int opted_out)
+{
+    apr_int64_t which = collect->settings->client_ip;
+    const char *address = which == CS_CLIENT_IP_REMOTE ? NULL : filled_header(collect, "X-Forwarded-For");
+
+    if (which == CS_CLIENT_IP_OFF)
+        return NULL;
+    if (which == CS_CLIENT_IP_ANONYMIZED || opted_out) {
+        address = address ? cs_address_anonymize(address, collect->pool) : NULL;
+        return address ? address : cs_address_anonymize(collect->request.remote_address, collect->pool);
+    }
+    return address ? address : collect->request.remote_address;
+}
+
+static void add_fields(cs_collect_t *collect)
+{
+    const apr_array_header_t *fields = collect->settings->fields;
+
+    for (int i = 0; fields && i < fields->nelts; i++) {
+        const cs_field_t *field = &APR_ARRAY_IDX(fields, i, cs_field_t);
+        const char *value = collect->request.field(collect->request.from, field);
+        cs_additions_add(&collect->additions, field->name, value && *value ? value : NULL);
+    }
+}
+
+/* Returns 0 where there is no randomness. */
+static int add_visitor(cs_collect_t *collect, int opted_out)
+{
+    const cs_cookie_t *cookie = collect->settings->visitor_cookie;
+    unsigned char random[16];
+    const char *id = NULL;
+
+    if (!cookie)
+        return 1;
+    if (!opted_out) {
+        if (!(id = cs_visitor_find(header(collect, "Cookie"), cookie->name, collect->pool))) {
+            if (collect->request.random(random, sizeof(random)) != 1)
+                return 0;
+            id = cs_visitor_create(random, collect->pool);
+        }
+        collect->cookie = cs_visitor_cookie(cookie, id, collect->request.secure, collect->pool);
+    }
+    cs_additions_add(&collect->additions, "visitor_id", id);
+    return 1;
+}
+
+/* What the server adds to each event. Returns 0 where there is no randomness. */
+static int prepare_additions(cs_collect_t *collect)
+{
+    const cs_location_t *settings = collect->settings;
+    int opted_out = settings->opt_out != CS_OPT_OUT_IGNORE && is_opted_out(collect);
+    char *received_at = apr_palloc(collect->pool, CS_TIME_TEXT);
+
+    cs_time_text(received_at, collect->request.now);
+    collect->received_at = received_at;
+    collect->drop = opted_out && settings->opt_out == CS_OPT_OUT_DROP;
+    collect->client_ip = client_ip(collect, opted_out);
+    cs_additions_begin(&collect->additions, collect->client_id, collect->client_ip,
+                       filled_header(collect, "User-Agent"), collect->pool);
+    add_fields(collect);
+    if (!add_visitor(collect, opted_out))
+        return 0;
+    if (settings->add & CS_ADD_RECEIVED_AT)
+        cs_additions_add(&collect->additions, "received_at", received_at);
+    if (!(settings->add & CS_ADD_EVENT_ID))
+        return 1;
+    cs_additions_reserve(&collect->additions, "event_id");
+    return collect->request.random(collect->seed, sizeof(collect->seed)) == 1;
+}
+
+static void start(cs_collect_t *collect, apr_pool_t *pool)
+{
+    *collect = (cs_collect_t){.pool = pool,
+                              .headers = apr_table_make(pool, 8),
+                              .records = apr_array_make(pool, 1, sizeof(cs_span_t)),
+                              .rejects = apr_array_make(pool, 1, sizeof(cs_span_t)),
+                              .rejections = apr_array_make(pool, 1, sizeof(cs_rejection_t))};
+    apr_table_setn(collect->headers, "Content-Type", "application/json");
+    apr_table_setn(collect->headers, "Cache-Control", "no-store");
+}
+
+void cs_collect_fail(cs_collect_t *collect, apr_pool_t *pool)
+{
+    start(collect, pool);
+    fail(collect);
 }
 
 int cs_collect_begin(cs_collect_t *collect, const cs_request_t *request, const cs_location_t *settings,
                      apr_pool_t *pool)
 {
-    cs_additions_t additions;
     int options = strcmp(request->method, "OPTIONS") == 0;
 
-    *collect = (cs_collect_t){.settings = settings,
-                              .pool = pool,
-                              .request = *request,
-                              .headers = apr_table_make(pool, 8),
-                              .records = apr_array_make(pool, 1, sizeof(cs_span_t)),
-                              .rejections = apr_array_make(pool, 1, sizeof(cs_rejection_t))};
-    apr_table_setn(collect->headers, "Content-Type", "application/json");
-    apr_table_setn(collect->headers, "Cache-Control", "no-store");
-    cs_cors_headers(collect->headers, settings->origins, header(collect, "Origin"), options);
+    start(collect, pool);
+    collect->settings = settings;
+    collect->request = *request;
+    cs_cors_headers(collect->headers, settings->origins, header(collect, "Origin"),
+                    options ? allowed_methods(collect) : NULL);
 
     if (options) {
         answer_options(collect);
         return 0;
     }
-    if (strcmp(request->method, "POST") != 0) {
-        apr_table_setn(collect->headers, "Allow", "POST, OPTIONS");
+    collect->pixel = settings->pixel == CS_ON && strcmp(request->method, "GET") == 0;
+    if (!collect->pixel && strcmp(request->method, "POST") != 0) {
+        apr_table_setn(collect->headers, "Allow", allowed_methods(collect));
         refuse(collect, 405, "Method not allowed");
         return 0;
     }
-    if (settings->auth == CS_AUTH_BEARER && !cs_auth_is_bearer(header(collect, "Authorization"))) {
-        apr_table_setn(collect->headers, "WWW-Authenticate", "Bearer");
-        refuse_for(collect, 401, "Invalid authorization", CS_REASON_UNAUTHORIZED);
+    if (!is_authorized(collect))
         return 0;
-    }
-    additions.client_id = client_id(collect);
-    if (!cs_auth_knows(settings->clients, additions.client_id)) {
-        refuse_for(collect, 403, "Unknown client", CS_REASON_UNKNOWN_CLIENT);
-        return 0;
-    }
-    if (!is_media_type(media_type(collect))) {
+    if (!collect->pixel && !is_media_type(media_type(collect))) {
         refuse(collect, 415, "Unsupported media type");
         return 0;
     }
-    additions.client_ip = filled_header(collect, "X-Forwarded-For");
-    if (!additions.client_ip)
-        additions.client_ip = request->remote_address;
-    additions.user_agent = filled_header(collect, "User-Agent");
-    collect->additions = cs_additions_write(&additions, pool);
+    if (!prepare_additions(collect)) {
+        fail(collect);
+        return 0;
+    }
     return 1;
 }
 
@@ -170,8 +298,13 @@ int cs_collect_begin(cs_collect_t *collect, const cs_request_t *request, const c
 static cs_reason_t take_event(void *to, const cs_event_t *event)
 {
     cs_collect_t *collect = to;
-    cs_span_t record = cs_record_write(event, collect->additions, collect->pool);
+    cs_uuid_text_t id;
+    cs_span_t record;
+    int with_id = (collect->settings->add & CS_ADD_EVENT_ID) != 0;
 
+    if (with_id)
+        cs_uuid_timed(id, collect->seed, collect->request.now, (apr_uint32_t)collect->records->nelts);
+    record = cs_record_write(event, &collect->additions, with_id ? id : NULL, collect->pool);
     if (record.length >= CS_RECORD_MAX) /* a newline has to fit as well */
         return CS_REASON_TOO_LARGE;
     APR_ARRAY_PUSH(collect->records, cs_span_t) = record;
@@ -184,36 +317,98 @@ static void reject_event(void *to, const cs_rejection_t *rejection)
 
     collect->refused[rejection->reason]++;
     APR_ARRAY_PUSH(collect->rejections, cs_rejection_t) = *rejection;
+    if (!collect->settings->reject_to)
+        return;
+    APR_ARRAY_PUSH(collect->rejects, cs_span_t) =
+        cs_refused_write(&(cs_refused_t){.reason = cs_reason_name(rejection->reason),
+                                         .field = rejection->field,
+                                         .received_at = collect->received_at,
+                                         .client_id = collect->client_id,
+                                         .client_ip = collect->client_ip,
+                                         .event = rejection->text},
+                         collect->pool);
 }
 
-void cs_collect_body(cs_collect_t *collect, cs_parser_t *parser, const char *body, apr_size_t length)
+/* The answer that promises. */
+static void promise(cs_collect_t *collect, cs_body_t kind)
+{
+    const char *more = "";
+
+    if (kind == CS_BODY_MANY)
+        more = apr_psprintf(collect->pool, ",\"accepted\":%d", collect->records->nelts);
+    if (collect->rejections->nelts)
+        more = apr_pstrcat(collect->pool, more, rejected_list(collect), NULL);
+    respond(collect, 200, "200", "Clickstream collected.", more);
+    if (collect->pixel) {
+        apr_table_setn(collect->headers, "Content-Type", "image/gif");
+        collect->body = cs_pixel_gif;
+    }
+    if (collect->cookie)
+        apr_table_setn(collect->headers, "Set-Cookie", collect->cookie);
+}
+
+/* As if it had been kept, so that no app need know; the records are gone. */
+static void drop_events(cs_collect_t *collect)
+{
+    collect->opted_out = collect->records->nelts;
+    apr_array_clear(collect->records);
+    apr_array_clear(collect->rejects);
+}
+
+/* Reads the events of a body, or of the query. */
+static cs_body_t read_events(cs_collect_t *collect, cs_parser_t *parser, cs_span_t body)
 {
     const cs_location_t *settings = collect->settings;
     const cs_event_rules_t rules = {.max_events = settings->max_events,
                                     .max_event = settings->max_event,
                                     .max_depth = settings->max_depth,
-                                    .require = settings->require};
+                                    .require = settings->require,
+                                    .tags = settings->tags,
+                                    .unknown_tags = settings->unknown_tags};
     const cs_event_sink_t sink = {.take = take_event, .reject = reject_event, .to = collect};
-    int lines = strcasecmp(media_type(collect), NDJSON) == 0;
-    cs_body_t kind = cs_events_read(parser, (cs_span_t){body, length}, lines, &rules, &sink, collect->pool);
-    const char *accepted = "";
+    const char *query = collect->request.query ? collect->request.query : "", *culprit;
+    int lines = !collect->pixel && strcasecmp(media_type(collect), NDJSON) == 0;
 
-    if (kind == CS_BODY_TOO_MANY) {
+    if (collect->pixel && !cs_pixel_event(&body, &culprit, query, collect->pool)) {
+        reject_event(collect, &(cs_rejection_t){.reason = CS_REASON_MALFORMED_JSON,
+                                                .position = (apr_size_t)(culprit - query),
+                                                .text = {query, strlen(query)}});
+        return CS_BODY_ONE;
+    }
+    return cs_events_read(parser, body, lines, &rules, &sink, collect->pool);
+}
+
+/* RFC 1952, section 2.3.1. */
+static int is_gzip(const char *body, apr_size_t length)
+{
+    return length >= 2 && memcmp(body, "\x1f\x8b", 2) == 0;
+}
+
+void cs_collect_body(cs_collect_t *collect, cs_parser_t *parser, const char *body, apr_size_t length)
+{
+    cs_body_t kind;
+
+    if (!collect->pixel && is_gzip(body, length)) { /* nothing before us inflates */
+        refuse(collect, 415, "Unsupported content encoding");
+        return;
+    }
+    kind = read_events(collect, parser, (cs_span_t){body, length});
+    if (kind == CS_BODY_TOO_MANY)
         refuse_for(collect, 413,
                    apr_psprintf(collect->pool, "Too many events: at most %" APR_INT64_T_FMT " in a request",
-                                settings->max_events),
+                                collect->settings->max_events),
                    CS_REASON_TOO_MANY_EVENTS);
-        return;
-    }
-    if (collect->records->nelts == 0) {
+    else if (collect->records->nelts == 0)
         respond(collect, 400, "400", "Invalid clickstream.", rejected_list(collect));
-        return;
-    }
-    if (kind == CS_BODY_MANY)
-        accepted = apr_psprintf(collect->pool, ",\"accepted\":%d", collect->records->nelts);
-    if (collect->rejections->nelts)
-        accepted = apr_pstrcat(collect->pool, accepted, rejected_list(collect), NULL);
-    respond(collect, 200, "200", "Clickstream collected.", accepted);
+    else
+        promise(collect, kind);
+    if (collect->drop)
+        drop_events(collect);
+}
+
+void cs_collect_unreadable(cs_collect_t *collect, int status)
+{
+    refuse(collect, status, "The body cannot be read");
 }
 
 void cs_collect_too_large(cs_collect_t *collect)
@@ -239,7 +434,6 @@ void cs_collect_end(cs_collect_t *collect, apr_status_t appended)
         refuse(collect, 413, "More events than the queue can hold: send fewer at once");
         break;
     default:
-        apr_array_clear(collect->records);
-        respond(collect, 500, "50001", "Failed to collect data.", "");
+        fail(collect);
     }
 }

@@ -20,31 +20,47 @@
 typedef struct cs_request_t {
     const char *method;         /* as sent: a HEAD is no GET here */
     const char *query;          /* after the '?', or NULL */
-    const char *remote_address; /* of the client as httpd sees it */
+    const char *remote_address; /* of the client as httpd sees it, or NULL */
+    apr_time_t now;             /* when it came */
+    int secure;                 /* it came over TLS */
     /* The value of a request header, or NULL. Several of one name come joined with ", ". */
     const char *(*header)(void *from, const char *name);
+    /* The value of a ClickstreamField's expression; NULL or "" for none. */
+    const char *(*field)(void *from, const cs_field_t *field);
+    /* Fills with randomness; returns 1, as OpenSSL's RAND_bytes() does. */
+    int (*random)(unsigned char *bytes, int count);
     void *from;
 } cs_request_t;
 
 typedef struct cs_collect_t {
     int status;                   /* of the response */
     apr_table_t *headers;         /* of the response, Content-Type included */
-    const char *body;             /* of the response; NULL: it has none */
+    cs_span_t body;               /* of the response; at NULL: it has none */
     apr_array_header_t *records;  /* cs_span_t: to be queued together, all or none */
+    apr_array_header_t *rejects;  /* cs_span_t: for the stream of ClickstreamRejectTo, once the answer is certain */
     int refused[CS_REASON_COUNT]; /* how many events (or, unread, requests) for which reason */
+    int opted_out;                /* how many events were not kept, since their sender does not want it */
 
     /* Private to collect.c. */
     const cs_location_t *settings;
     apr_pool_t *pool;
     cs_request_t request;
-    cs_span_t additions;
+    int pixel; /* the event is in the query */
+    int drop;  /* nothing is kept */
+    const char *client_id, *client_ip, *received_at;
+    const char *cookie; /* what Set-Cookie says when events are collected */
+    cs_additions_t additions;
+    unsigned char seed[16];         /* of the events' ids */
     apr_array_header_t *rejections; /* cs_rejection_t */
 } cs_collect_t;
 
-/* Looks at all but the body. Returns 1 when the body is wanted; otherwise the response is ready.
- * `settings` have their defaults. */
+/* Looks at all but the body. Returns 1 when the body is wanted (of a pixel's GET it will not be looked at); otherwise
+ * the response is ready. `settings` have their defaults. */
 int cs_collect_begin(cs_collect_t *collect, const cs_request_t *request, const cs_location_t *settings,
                      apr_pool_t *pool);
+
+/* Instead of all that: there is no configuration by which to look at the request. */
+void cs_collect_fail(cs_collect_t *collect, apr_pool_t *pool);
 
 /* Reads the whole body; afterwards there are records, or the response is ready. `body` must live until the
  * records are in the queue. */
@@ -52,6 +68,9 @@ void cs_collect_body(cs_collect_t *collect, cs_parser_t *parser, const char *bod
 
 /* Instead of cs_collect_body(): the body is longer than ClickstreamMaxBody. */
 void cs_collect_too_large(cs_collect_t *collect);
+
+/* Instead of cs_collect_body(): the body cannot be read; `status` is what HTTP says of it. */
+void cs_collect_unreadable(cs_collect_t *collect, int status);
 
 /* What became of the records: APR_SUCCESS, APR_ENOSPC (the queue is full), APR_EINVAL (more than the whole
  * queue could hold), or any other error. Nothing of what was refused here may be in the queue. */

@@ -39,7 +39,7 @@ static match_t match(const apr_array_header_t *allowed, const char *origin)
     return best;
 }
 
-void cs_cors_headers(apr_table_t *headers, const apr_array_header_t *allowed, const char *origin, int preflight)
+void cs_cors_headers(apr_table_t *headers, const apr_array_header_t *allowed, const char *origin, const char *methods)
 {
     match_t matched;
 
@@ -52,8 +52,8 @@ void cs_cors_headers(apr_table_t *headers, const apr_array_header_t *allowed, co
     apr_table_setn(headers, "Access-Control-Allow-Origin", matched == ANYBODY ? "*" : origin);
     if (matched == MATCH)
         apr_table_setn(headers, "Access-Control-Allow-Credentials", "true");
-    if (preflight) {
-        apr_table_setn(headers, "Access-Control-Allow-Methods", "POST, OPTIONS");
+    if (methods) {
+        apr_table_setn(headers, "Access-Control-Allow-Methods", methods);
         apr_table_setn(headers, "Access-Control-Allow-Headers",
                        "Content-Type, Cache-Control, Authorization, client_id, client-id");
         apr_table_setn(headers, "Access-Control-Max-Age", "86400");

@@ -5,8 +5,9 @@
 
 #include <apr_tables.h>
 
-/* Adds what an answer to a request from `origin` (NULL: no such header) carries; a preflight's answer
- * carries more. An origin that is not on the list gets nothing that would let its page in. */
-void cs_cors_headers(apr_table_t *headers, const apr_array_header_t *allowed, const char *origin, int preflight);
+/* Adds what an answer to a request from `origin` (NULL: no such header) carries. A preflight's answer carries more,
+ * `methods` among it; otherwise that is NULL. An origin that is not on the list gets nothing that would let its page
+ * in. */
+void cs_cors_headers(apr_table_t *headers, const apr_array_header_t *allowed, const char *origin, const char *methods);
 
 #endif

@@ -2,63 +2,145 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "collect/enrich.h"
 
+#include <apr_strings.h>
 #include <string.h>
 
-static const char *const server_names[] = {"client_id", "client_ip", "user_agent"};
-#define SERVER_NAMES (sizeof(server_names) / sizeof(server_names[0]))
-
-static char *copy(char *to, const char *text, size_t length)
+static cs_span_t span_of(const char *text)
 {
-    memcpy(to, text, length);
-    return to + length;
+    return (cs_span_t){text, strlen(text)};
 }
 
-cs_span_t cs_additions_write(const cs_additions_t *additions, apr_pool_t *pool)
+static char *copy(char *to, cs_span_t text)
 {
-    const char *values[SERVER_NAMES] = {additions->client_id, additions->client_ip, additions->user_agent};
-    apr_size_t room = 0;
+    memcpy(to, text.at, text.length);
+    return to + text.length;
+}
+
+/* Behind others, with a comma before it. */
+static char *write_member(char *to, int others, const char *name, cs_span_t value)
+{
+    if (others)
+        *to++ = ',';
+    to = cs_text_quote(to, span_of(name));
+    *to++ = ':';
+    return cs_text_quote(to, value);
+}
+
+static apr_size_t room_for(const char *name, apr_size_t value)
+{
+    return CS_QUOTED(strlen(name)) + CS_QUOTED(value) + 2;
+}
+
+/* --- what the server adds --- */
+
+void cs_additions_reserve(cs_additions_t *additions, const char *name)
+{
+    APR_ARRAY_PUSH(additions->names, cs_span_t) = span_of(name);
+}
+
+void cs_additions_add(cs_additions_t *additions, const char *name, const char *value)
+{
+    cs_span_t *members = &additions->members;
     char *start, *to;
 
-    for (size_t i = 0; i < SERVER_NAMES; i++)
-        room += values[i] ? strlen(server_names[i]) + sizeof("\"\":,") + CS_QUOTED(strlen(values[i])) : 0;
-    start = to = apr_palloc(pool, room + 1);
-    for (size_t i = 0; i < SERVER_NAMES; i++) {
-        if (!values[i])
-            continue;
-        if (to > start)
-            *to++ = ',';
-        to = cs_text_quote(to, (cs_span_t){server_names[i], strlen(server_names[i])});
-        *to++ = ':';
-        to = cs_text_quote(to, (cs_span_t){values[i], strlen(values[i])});
-    }
-    return (cs_span_t){start, (apr_size_t)(to - start)};
+    cs_additions_reserve(additions, name);
+    if (!value)
+        return;
+    start = apr_palloc(additions->pool, members->length + room_for(name, strlen(value)));
+    to = write_member(copy(start, *members), members->length > 0, name, span_of(value));
+    *members = (cs_span_t){start, (apr_size_t)(to - start)};
 }
 
-static int is_server_name(cs_span_t name)
+void cs_additions_begin(cs_additions_t *additions, const char *client_id, const char *client_ip, const char *user_agent,
+                        apr_pool_t *pool)
 {
-    for (size_t i = 0; i < SERVER_NAMES; i++) {
-        if (strlen(server_names[i]) == name.length && memcmp(server_names[i], name.at, name.length) == 0)
+    *additions =
+        (cs_additions_t){.members = {"", 0}, .names = apr_array_make(pool, 8, sizeof(cs_span_t)), .pool = pool};
+    cs_additions_add(additions, "client_id", client_id);
+    cs_additions_add(additions, "client_ip", client_ip);
+    cs_additions_add(additions, "user_agent", user_agent);
+}
+
+static int is_added(const cs_additions_t *additions, cs_span_t name)
+{
+    for (int i = 0; i < additions->names->nelts; i++) {
+        cs_span_t added = APR_ARRAY_IDX(additions->names, i, cs_span_t);
+        if (added.length == name.length && memcmp(added.at, name.at, name.length) == 0)
             return 1;
     }
     return 0;
 }
 
-cs_span_t cs_record_write(const cs_event_t *event, cs_span_t additions, apr_pool_t *pool)
+cs_span_t cs_record_write(const cs_event_t *event, const cs_additions_t *additions, const char *event_id,
+                          apr_pool_t *pool)
 {
-    char *start = apr_palloc(pool, event->length + additions.length + sizeof("{,}"));
+    apr_size_t more = event_id ? room_for("event_id", strlen(event_id)) : 0;
+    char *start = apr_palloc(pool, event->length + additions->members.length + more + sizeof("{,}"));
     char *to = start;
 
     *to++ = '{';
     for (int i = 0; i < event->count; i++) {
         const cs_member_t *member = &event->members[i];
-        if (is_server_name(member->name))
+        if (is_added(additions, member->name))
             continue;
-        to = copy(to, member->raw_name.at, member->raw_name.length);
+        to = copy(to, member->raw_name);
         *to++ = ':';
         to = cs_json_compact(to, member->value);
         *to++ = ',';
     }
-    to = copy(to, additions.at, additions.length);
+    to = copy(to, additions->members); /* never empty: there is always a client_id */
+    if (event_id)
+        to = write_member(to, 1, "event_id", span_of(event_id));
     *to++ = '}';
     return (cs_span_t){start, (apr_size_t)(to - start)};
+}
+
+/* --- what was refused --- */
+
+/* Cut where a character begins, where that can be told. */
+static cs_span_t cut(cs_span_t text)
+{
+    apr_size_t length = CS_REFUSED_MOST;
+
+    if (text.length <= length)
+        return text;
+    for (int i = 0; i < 3 && (text.at[length] & 0xC0) == 0x80; i++)
+        length--;
+    return (cs_span_t){text.at, length};
+}
+
+cs_span_t cs_refused_write(const cs_refused_t *refused, apr_pool_t *pool)
+{
+    const struct {
+        const char *name, *value;
+    } members[] = {{"reason", refused->reason},
+                   {"field", refused->field},
+                   {"received_at", refused->received_at},
+                   {"client_id", refused->client_id},
+                   {"client_ip", refused->client_ip}};
+    const size_t count = sizeof(members) / sizeof(members[0]);
+    cs_span_t event = cut(refused->event);
+    apr_size_t room = room_for("event", event.length) + sizeof("{}");
+    char *start, *to;
+
+    for (size_t i = 0; i < count; i++)
+        room += members[i].value ? room_for(members[i].name, strlen(members[i].value)) : 0;
+    start = to = apr_palloc(pool, room);
+    *to++ = '{';
+    for (size_t i = 0; i < count; i++) {
+        if (members[i].value)
+            to = write_member(to, i > 0, members[i].name, span_of(members[i].value)); /* the first is always there */
+    }
+    to = write_member(to, 1, "event", event);
+    *to++ = '}';
+    return (cs_span_t){start, (apr_size_t)(to - start)};
+}
+
+void cs_time_text(char text[CS_TIME_TEXT], apr_time_t time)
+{
+    apr_time_exp_t utc;
+
+    apr_time_exp_gmt(&utc, time);
+    apr_snprintf(text, CS_TIME_TEXT, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", utc.tm_year + 1900, utc.tm_mon + 1,
+                 utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, utc.tm_usec / 1000);
 }

@@ -5,18 +5,36 @@
 
 #include "collect/event.h"
 
-/* What the server adds to every event of one request. */
+/* What the server adds to the events of one request, as JSON members without braces: "client_id":"…","client_ip":"…".
+ * A name belongs to the server whether it has a value or not: where the client sent it, it is left out. */
 typedef struct cs_additions_t {
-    const char *client_id;
-    const char *client_ip;
-    const char *user_agent; /* NULL: left out */
+    cs_span_t members;
+    apr_array_header_t *names; /* cs_span_t */
+    apr_pool_t *pool;
 } cs_additions_t;
 
-/* The additions as JSON members without braces, made once a request: "client_id":"…","client_ip":"…". */
-cs_span_t cs_additions_write(const cs_additions_t *additions, apr_pool_t *pool);
+/* The three that belong to the server everywhere. NULL as a value: the record is without. */
+void cs_additions_begin(cs_additions_t *additions, const char *client_id, const char *client_ip, const char *user_agent,
+                        apr_pool_t *pool);
+void cs_additions_add(cs_additions_t *additions, const char *name, const char *value);
+/* The name of a member that cs_record_write() gets with each event. */
+void cs_additions_reserve(cs_additions_t *additions, const char *name);
 
-/* One line of JSON, without a newline, allocated from `pool`. A member that the client named like one of
- * the server's is left out: it cannot be forged. */
-cs_span_t cs_record_write(const cs_event_t *event, cs_span_t additions, apr_pool_t *pool);
+/* One line of JSON, without a newline, allocated from `pool`. `event_id` is the value of a last member, or NULL. */
+cs_span_t cs_record_write(const cs_event_t *event, const cs_additions_t *additions, const char *event_id,
+                          apr_pool_t *pool);
+
+/* A refused event as a record: {"reason":…,"field":…,"received_at":…,"client_id":…,"client_ip":…,"event":…}. The event
+ * is text, cut at CS_REFUSED_MOST bytes, since it may be anything; members without a value are left out. */
+#define CS_REFUSED_MOST 8192
+typedef struct cs_refused_t {
+    const char *reason, *field, *received_at, *client_id, *client_ip;
+    cs_span_t event;
+} cs_refused_t;
+cs_span_t cs_refused_write(const cs_refused_t *refused, apr_pool_t *pool);
+
+/* RFC 3339 with milliseconds, in UTC: "2026-01-31T23:59:59.123Z". */
+#define CS_TIME_TEXT sizeof("2026-01-31T23:59:59.123Z")
+void cs_time_text(char text[CS_TIME_TEXT], apr_time_t time);
 
 #endif

@@ -42,107 +42,21 @@ void cs_parser_free(void *parser)
     json_tokener_free(parser);
 }
 
-/* --- timestamps: RFC 3339, section 5.6 --- */
-
-static int two_digits(const char *at, int least, int most)
-{
-    int number;
-
-    if (at[0] < '0' || at[0] > '9' || at[1] < '0' || at[1] > '9')
-        return -1;
-    number = (at[0] - '0') * 10 + at[1] - '0';
-    return number >= least && number <= most ? number : -1;
-}
-
-static int days_in(int year, int month)
-{
-    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    int leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-
-    return days[month - 1] + (month == 2 && leap);
-}
-
-int cs_is_timestamp(const char *text, apr_size_t length)
-{
-    const char *end = text + length, *p = text + 19;
-    int century, year, month;
-
-    if (length < sizeof("2022-02-22T18:37:28Z") - 1)
-        return 0;
-    century = two_digits(text, 0, 99);
-    year = two_digits(text + 2, 0, 99);
-    month = two_digits(text + 5, 1, 12);
-    if (century < 0 || year < 0 || month < 0 || two_digits(text + 8, 1, days_in(century * 100 + year, month)) < 0)
-        return 0;
-    if (two_digits(text + 11, 0, 23) < 0 || two_digits(text + 14, 0, 59) < 0 || two_digits(text + 17, 0, 60) < 0)
-        return 0;
-    if (text[4] != '-' || text[7] != '-' || (text[10] | 32) != 't' || text[13] != ':' || text[16] != ':')
-        return 0;
-    if (*p == '.') {
-        const char *fraction = ++p;
-        while (p < end && *p >= '0' && *p <= '9')
-            p++;
-        if (p == fraction)
-            return 0;
-    }
-    if (end - p == 1)
-        return (*p | 32) == 'z';
-    return end - p == 6 && (*p == '+' || *p == '-') && two_digits(p + 1, 0, 23) >= 0 && p[3] == ':' &&
-           two_digits(p + 4, 0, 59) >= 0;
-}
-
 /* --- one event --- */
 
-static void reject(reading_t *reading, cs_reason_t reason, const char *field)
+static void reject(reading_t *reading, cs_reason_t reason, const char *field, cs_span_t text)
 {
-    cs_rejection_t rejection = {.index = reading->index, .reason = reason, .field = field};
+    cs_rejection_t rejection = {.index = reading->index, .reason = reason, .field = field, .text = text};
 
     reading->sink->reject(reading->sink->to, &rejection);
 }
 
-static void reject_text(reading_t *reading, cs_reason_t reason, const char *culprit)
+static void reject_text(reading_t *reading, cs_reason_t reason, const char *culprit, cs_span_t text)
 {
     cs_rejection_t rejection = {
-        .index = reading->index, .reason = reason, .position = (apr_size_t)(culprit - reading->body)};
+        .index = reading->index, .reason = reason, .position = (apr_size_t)(culprit - reading->body), .text = text};
 
     reading->sink->reject(reading->sink->to, &rejection);
-}
-
-/* The members whose type the contract fixes. */
-static cs_reason_t check_known(const char **field, struct json_object *object)
-{
-    static const char *const strings[] = {"token", "timestamp", "tag"};
-    struct json_object *value;
-
-    for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++) {
-        if (!json_object_object_get_ex(object, strings[i], &value))
-            continue;
-        *field = strings[i];
-        if (!json_object_is_type(value, json_type_string))
-            return CS_REASON_WRONG_TYPE;
-        if (strcmp(strings[i], "timestamp") == 0 &&
-            !cs_is_timestamp(json_object_get_string(value), (apr_size_t)json_object_get_string_len(value)))
-            return CS_REASON_BAD_TIMESTAMP;
-    }
-    return CS_REASON_COUNT;
-}
-
-static cs_reason_t check(const char **field, struct json_object *object, const cs_json_t *json,
-                         const cs_event_rules_t *rules)
-{
-    *field = NULL;
-    if (!json_object_is_type(object, json_type_object))
-        return CS_REASON_NOT_AN_OBJECT;
-    if ((apr_int64_t)json->text.length > rules->max_event)
-        return CS_REASON_TOO_LARGE;
-    if (json->depth > rules->max_depth)
-        return CS_REASON_TOO_DEEP;
-    for (int i = 0; i < rules->require->nelts; i++) {
-        *field = APR_ARRAY_IDX(rules->require, i, const char *);
-        if (!json_object_object_get_ex(object, *field, NULL))
-            return CS_REASON_MISSING_FIELD;
-    }
-    return check_known(field, object);
 }
 
 static cs_span_t span_of(const char *text)
@@ -210,19 +124,19 @@ static void take(reading_t *reading, struct json_object *object, const cs_json_t
     }
     reason = reading->sink->take(reading->sink->to, &(cs_event_t){members, count, json->text.length});
     if (reason != CS_REASON_COUNT)
-        reject(reading, reason, NULL);
+        reject(reading, reason, NULL, json->text);
     json_object_put(places);
 }
 
 static void read_event(reading_t *reading, struct json_object *object, const cs_json_t *json)
 {
     const char *field, *culprit;
-    cs_reason_t reason = check(&field, object, json, reading->rules);
+    cs_reason_t reason = cs_event_check(&field, object, json, reading->rules);
 
     if (reason != CS_REASON_COUNT)
-        reject(reading, reason, field);
+        reject(reading, reason, field, json->text);
     else if ((culprit = find_members(reading, json)))
-        reject_text(reading, CS_REASON_MALFORMED_JSON, culprit);
+        reject_text(reading, CS_REASON_MALFORMED_JSON, culprit, json->text);
     else
         take(reading, object, json);
     reading->index++;
@@ -259,13 +173,13 @@ static int parse(struct json_object **object, cs_json_t *json, reading_t *readin
     else
         culprit = text.at + json_tokener_get_parse_end(tokener);
     if (error != json_tokener_success) {
-        reject_text(reading, error == json_tokener_error_depth ? CS_REASON_TOO_DEEP : CS_REASON_MALFORMED_JSON,
-                    culprit);
+        reject_text(reading, error == json_tokener_error_depth ? CS_REASON_TOO_DEEP : CS_REASON_MALFORMED_JSON, culprit,
+                    text);
         forget_surrogate(tokener);
         return 0;
     }
     if (!cs_json_measure(json, text.at, text.at + text.length)) {
-        reject_text(reading, CS_REASON_MALFORMED_JSON, json->text.at);
+        reject_text(reading, CS_REASON_MALFORMED_JSON, json->text.at, text);
         json_object_put(*object);
         return 0;
     }
@@ -347,7 +261,7 @@ cs_body_t cs_events_read(cs_parser_t *parser, cs_span_t body, int lines, const c
     cs_json_t json;
 
     if (nul) { /* to json-c it would be the end of the text */
-        reject_text(&reading, CS_REASON_MALFORMED_JSON, nul);
+        reject_text(&reading, CS_REASON_MALFORMED_JSON, nul, body);
         return CS_BODY_ONE;
     }
     if (lines)
@@ -359,7 +273,7 @@ cs_body_t cs_events_read(cs_parser_t *parser, cs_span_t body, int lines, const c
     if (json_object_is_type(root, json_type_object) && more < end && memchr(after, '\n', (size_t)(more - after)))
         kind = read_lines(&reading, body);
     else if (more < end)
-        reject_text(&reading, CS_REASON_MALFORMED_JSON, more);
+        reject_text(&reading, CS_REASON_MALFORMED_JSON, more, body);
     else if (json_object_is_type(root, json_type_array))
         kind = read_array(&reading, root, &json);
     else

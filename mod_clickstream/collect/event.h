@@ -6,6 +6,7 @@
 #include <apr_pools.h>
 #include <apr_tables.h>
 
+#include "collect/check.h"
 #include "collect/json.h"
 #include "collect/reason.h"
 
@@ -35,13 +36,8 @@ typedef struct cs_rejection_t {
     cs_reason_t reason;
     const char *field;   /* the member that is at fault, or NULL */
     apr_size_t position; /* malformed_json: the byte in the body, from 0 */
+    cs_span_t text;      /* the event as it was sent, as far as it could be told from others */
 } cs_rejection_t;
-
-/* What an event is checked against; see the directives of the same names. */
-typedef struct cs_event_rules_t {
-    apr_int64_t max_events, max_event, max_depth;
-    const apr_array_header_t *require; /* const char * */
-} cs_event_rules_t;
 
 /* Gets each event of a body, in order: `take` for a good one, `reject` for a bad one. `take` may refuse it
  * after all by returning a reason; CS_REASON_COUNT means taken. */
@@ -61,8 +57,5 @@ typedef enum {
  * told us so; otherwise it is seen from the text). */
 cs_body_t cs_events_read(cs_parser_t *parser, cs_span_t body, int lines, const cs_event_rules_t *rules,
                          const cs_event_sink_t *sink, apr_pool_t *pool);
-
-/* Whether `text` is an RFC 3339 date-time, as JavaScript's toISOString() writes it. */
-int cs_is_timestamp(const char *text, apr_size_t length);
 
 #endif

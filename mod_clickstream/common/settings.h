@@ -10,6 +10,8 @@
 #include <apr_pools.h>
 #include <apr_tables.h>
 
+#include "common/key.h"
+
 /* The kinds of value, and the C type that holds each. Unset is NULL for pointers and CS_UNSET for numbers. */
 #define CS_UNSET (-1)
 typedef const char *cs_type_TEXT_t;            /* any text */
@@ -20,12 +22,20 @@ typedef apr_int64_t cs_type_SIZE_t;            /* bytes: 512, 64K, 64M, 1G */
 typedef apr_int64_t cs_type_TIME_t;            /* microseconds, as apr_time_t: 200ms, 5s, 1m, 2h, 395d */
 typedef apr_int64_t cs_type_COUNT_t;           /* a whole number */
 typedef apr_int64_t cs_type_CHOICE_t;          /* one of a few words: its place in the row's `choices` */
+typedef apr_int64_t cs_type_FLAGS_t;           /* some of a few words: a bit for each place in `choices`; or none */
 typedef apr_array_header_t *cs_type_WORDS_t;   /* const char *, one or more; replaces what was inherited */
 typedef apr_array_header_t *cs_type_ORIGINS_t; /* WORDS, each checked to be an origin */
 typedef apr_array_header_t *cs_type_CLIENTS_t; /* cs_client_t, one a line; replaces what was inherited */
+typedef apr_array_header_t *cs_type_TAGS_t;    /* cs_tag_t, likewise */
+typedef apr_array_header_t *cs_type_FIELDS_t;  /* cs_field_t, likewise */
+typedef struct cs_cookie_t *cs_type_COOKIE_t;
 typedef apr_array_header_t *cs_type_STREAMS_t; /* cs_stream_t *, one a line */
 
-enum { CS_AUTH_NONE, CS_AUTH_BEARER };
+enum { CS_AUTH_NONE, CS_AUTH_BEARER, CS_AUTH_JWT };
+enum { CS_UNKNOWN_TAGS_ACCEPT, CS_UNKNOWN_TAGS_REJECT };
+enum { CS_CLIENT_IP_FORWARDED, CS_CLIENT_IP_REMOTE, CS_CLIENT_IP_ANONYMIZED, CS_CLIENT_IP_OFF };
+enum { CS_OPT_OUT_IGNORE, CS_OPT_OUT_ANONYMIZE, CS_OPT_OUT_DROP };
+enum { CS_ADD_EVENT_ID = 1, CS_ADD_RECEIVED_AT = 2 }; /* bits */
 enum { CS_SINK_ANY = -1, CS_SINK_FIREHOSE, CS_SINK_FILE };
 enum { CS_OFF, CS_ON };
 enum { CS_DELIMITER_NEWLINE, CS_DELIMITER_NONE };
@@ -73,14 +83,34 @@ enum { CS_ACK_QUEUED, CS_ACK_SYNCED };
     X(TIME, interval, CS_SINK_FILE, "interval", "60s", 10000, 86400000000, NULL, "time",                               \
       "Age at which an object is finished")
 
+/* What ClickstreamTag can ask of a value, in the order of CS_TAG_…. */
+#define CS_TAG_TYPES "any|string|integer|number|boolean|object|array|language|geo"
+typedef enum {
+    CS_TAG_ANY,
+    CS_TAG_STRING,
+    CS_TAG_INTEGER,
+    CS_TAG_NUMBER,
+    CS_TAG_BOOLEAN,
+    CS_TAG_OBJECT,
+    CS_TAG_ARRAY,
+    CS_TAG_LANGUAGE,
+    CS_TAG_GEO,
+} cs_tag_type_t;
+
 /* Per location, merged as httpd merges. */
 #define CS_LOCATION_SETTINGS(X)                                                                                        \
     X(NAME, deliver_to, "ClickstreamDeliverTo", NULL, 0, 0, NULL, "name",                                              \
       "The stream that takes this location's events")                                                                  \
-    X(CLIENTS, clients, "ClickstreamClient", NULL, 0, 0, NULL, "id", "A client that may send")                         \
-    X(CHOICE, auth, "ClickstreamAuth", "bearer", 0, 0, "none|bearer", "none|bearer", "What a request has to show")     \
+    X(NAME, reject_to, "ClickstreamRejectTo", NULL, 0, 0, NULL, "name",                                                \
+      "The stream that takes the events that are refused")                                                             \
+    X(CLIENTS, clients, "ClickstreamClient", NULL, 0, 0, NULL, "id [secret=file] [key=file]",                          \
+      "A client that may send")                                                                                        \
+    X(CHOICE, auth, "ClickstreamAuth", "bearer", 0, 0, "none|bearer|jwt", "none|bearer|jwt",                           \
+      "What a request has to show")                                                                                    \
     X(ORIGINS, origins, "ClickstreamAllowOrigin", NULL, 0, 0, NULL, "origin ...",                                      \
       "Origins whose pages may send from a browser")                                                                   \
+    X(CHOICE, pixel, "ClickstreamPixel", "off", 0, 0, "off|on", "on|off",                                              \
+      "Whether a GET with an event in its query is collected")                                                         \
     X(SIZE, max_body, "ClickstreamMaxBody", "1M", 1, 64 * CS_MIB, NULL, "size",                                        \
       "The longest request body that is read")                                                                         \
     X(COUNT, max_events, "ClickstreamMaxEvents", "500", 1, 100000, NULL, "count", "The most events in one request")    \
@@ -88,7 +118,21 @@ enum { CS_ACK_QUEUED, CS_ACK_SYNCED };
     X(COUNT, max_depth, "ClickstreamMaxDepth", "16", 1, 64, NULL, "count",                                             \
       "How deep objects and arrays may nest in an event")                                                              \
     X(WORDS, require, "ClickstreamRequire", "token timestamp tag", 0, 0, NULL, "field ...",                            \
-      "Members that an event must have")
+      "Members that an event must have")                                                                               \
+    X(TAGS, tags, "ClickstreamTag", NULL, 0, 0, CS_TAG_TYPES, "name type [min..max]",                                  \
+      "What the value of an event with this tag must be")                                                              \
+    X(CHOICE, unknown_tags, "ClickstreamUnknownTags", "accept", 0, 0, "accept|reject", "accept|reject",                \
+      "What becomes of events with a tag that no ClickstreamTag names")                                                \
+    X(CHOICE, client_ip, "ClickstreamClientIP", "forwarded", 0, 0, "forwarded|remote|anonymized|off",                  \
+      "forwarded|remote|anonymized|off", "Which address is added to an event")                                         \
+    X(FLAGS, add, "ClickstreamAdd", "none", 0, 0, "event_id|received_at", "none|event_id|received_at ...",             \
+      "What else the server adds to an event")                                                                         \
+    X(FIELDS, fields, "ClickstreamField", NULL, 0, 0, NULL, "name expression",                                         \
+      "One more member that the server adds to an event")                                                              \
+    X(COOKIE, visitor_cookie, "ClickstreamVisitorCookie", NULL, 0, 0, NULL, "name [max-age=time] [domain=domain]",     \
+      "A cookie that tells one visitor's events from another's")                                                       \
+    X(CHOICE, opt_out, "ClickstreamOptOut", "ignore", 0, 0, "ignore|anonymize|drop", "ignore|anonymize|drop",          \
+      "What becomes of the events of those who do not want to be tracked")
 
 #define CS_FIELD(KIND, field, ...) cs_type_##KIND##_t field;
 typedef struct cs_server_t {
@@ -106,7 +150,26 @@ typedef struct cs_location_t {
 
 typedef struct cs_client_t {
     const char *id;
+    const cs_key_t *key; /* what its tokens are verified with; NULL: they are not */
 } cs_client_t;
+
+typedef struct cs_tag_t {
+    const char *name;
+    cs_tag_type_t type;
+    double least, most; /* of a number, or of the length of a string, array or object; infinite where not written */
+} cs_tag_t;
+
+typedef struct cs_field_t {
+    const char *name;
+    const char *expression;
+    void *compiled; /* the front door's */
+} cs_field_t;
+
+typedef struct cs_cookie_t {
+    const char *name;
+    apr_interval_time_t max_age;
+    const char *domain; /* NULL: only the host that set it gets it back */
+} cs_cookie_t;
 
 /* One row of the lists above. */
 typedef struct cs_setting_t {
@@ -142,6 +205,16 @@ void cs_settings_defaults(const cs_setting_t *table, void *settings, apr_pool_t 
 
 /* What no single line can tell: whether all of it fits together. NULL, or what to write. */
 const char *cs_server_check(const cs_server_t *server, apr_pool_t *pool);
+
+/* Likewise for what is in force at one place, defaults included. */
+const char *cs_location_check(const cs_location_t *location, apr_pool_t *pool);
+
+/* Whether a directive such as ClickstreamDeliverTo names a stream that is declared. NULL, or what to write. */
+const char *cs_server_check_stream(const cs_server_t *server, const char *directive, const char *name,
+                                   apr_pool_t *pool);
+
+/* "clicks, trial": what is declared. */
+const char *cs_server_stream_names(const cs_server_t *server, apr_pool_t *pool);
 
 /* The stream of that name, or the only one where `name` is NULL; otherwise NULL. */
 cs_stream_t *cs_server_stream(const cs_server_t *server, const char *name);

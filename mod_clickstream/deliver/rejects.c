@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <json-c/json.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -110,10 +111,14 @@ static cs_span_t text_of(struct json_object *object, const char *name, apr_pool_
 
 cs_span_t cs_rejects_record(cs_span_t line, apr_pool_t *pool)
 {
-    struct json_tokener *tokener = json_tokener_new_ex(LINE_DEPTH);
-    struct json_object *object = json_tokener_parse_ex(tokener, line.at, (int)line.length);
+    struct json_tokener *tokener;
+    struct json_object *object;
     cs_span_t record = {NULL, 0};
 
+    if (line.length > INT_MAX) /* what json-c can take */
+        return line;
+    tokener = json_tokener_new_ex(LINE_DEPTH);
+    object = json_tokener_parse_ex(tokener, line.at, (int)line.length);
     if (json_object_is_type(object, json_type_object) && json_object_object_length(object) == 3 &&
         text_of(object, "rejected_at", pool).at && text_of(object, "reason", pool).at)
         record = text_of(object, "record", pool);

@@ -2,9 +2,11 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "httpd/module.h"
 
+#include <ap_expr.h>
 #include <apr_strings.h>
 
 #define SERVER_KEY "mod_clickstream:server"
+#define SECTIONS_KEY "mod_clickstream:sections"
 
 /* Every virtual host gets the same one: a stream has one queue and one sender, whoever declares it. It lives
  * in pconf, and so is new after each restart. */
@@ -56,6 +58,35 @@ const cs_location_t *cs_config_location(request_rec *r)
     return settings;
 }
 
+/* Which section of the configuration has which settings: of use only to the check, which comes after. */
+typedef struct section_t {
+    const ap_directive_t *directive; /* NULL: outside of all sections */
+    const cs_location_t *settings;
+} section_t;
+
+static apr_array_header_t *sections(apr_pool_t *pconf)
+{
+    void *array = NULL;
+
+    apr_pool_userdata_get(&array, SECTIONS_KEY, pconf);
+    if (!array) {
+        array = apr_array_make(pconf, 8, sizeof(section_t));
+        apr_pool_userdata_setn(array, SECTIONS_KEY, apr_pool_cleanup_null, pconf);
+    }
+    return array;
+}
+
+static void remember_section(cmd_parms *cmd, const cs_location_t *settings)
+{
+    apr_array_header_t *known = sections(cmd->server->process->pconf);
+
+    for (int i = 0; i < known->nelts; i++) {
+        if (APR_ARRAY_IDX(known, i, section_t).settings == settings)
+            return;
+    }
+    APR_ARRAY_PUSH(known, section_t) = (section_t){.directive = cmd->directive->parent, .settings = settings};
+}
+
 static const char *set_server(cmd_parms *cmd, void *location, int argc, char *const argv[])
 {
     const char *error = ap_check_cmd_context(cmd, NOT_IN_DIR_CONTEXT);
@@ -66,9 +97,34 @@ static const char *set_server(cmd_parms *cmd, void *location, int argc, char *co
                                     (const char *const *)argv, cmd->pool);
 }
 
+/* The expressions that the last line brought. */
+static const char *compile_fields(cmd_parms *cmd, const cs_location_t *settings)
+{
+    for (int i = 0; settings->fields && i < settings->fields->nelts; i++) {
+        cs_field_t *field = &APR_ARRAY_IDX(settings->fields, i, cs_field_t);
+        const char *error = NULL;
+        if (field->compiled)
+            continue;
+        /* Our answers are not to be stored at all, so what they vary by need not be said. */
+        field->compiled = ap_expr_parse_cmd(cmd, field->expression, AP_EXPR_FLAG_STRING_RESULT | AP_EXPR_FLAG_DONT_VARY,
+                                            &error, NULL);
+        if (error)
+            return apr_psprintf(cmd->pool, "%s: \"%s\" is no expression of httpd's: %s", cmd->cmd->name,
+                                field->expression, error);
+    }
+    return NULL;
+}
+
 static const char *set_location(cmd_parms *cmd, void *location, int argc, char *const argv[])
 {
-    return cs_settings_read(cs_location_settings, location, cmd->cmd->name, argc, (const char *const *)argv, cmd->pool);
+    const char *error =
+        cs_settings_read(cs_location_settings, location, cmd->cmd->name, argc, (const char *const *)argv, cmd->pool);
+
+    if (!error)
+        error = compile_fields(cmd, location);
+    if (!error)
+        remember_section(cmd, location);
+    return error;
 }
 
 #define SERVER_COMMAND(KIND, field, name, fallback, least, most, choices, arguments, about)                            \
@@ -90,34 +146,52 @@ static int complain(server_rec *server, const ap_directive_t *at, const char *se
     return HTTP_INTERNAL_SERVER_ERROR;
 }
 
-static const char *wrong_stream(const cs_server_t *settings, const char *name, apr_pool_t *pool)
+/* What is in force in a section, as far as the sections around it tell. */
+static void settings_in(cs_location_t *settings, const ap_directive_t *section, apr_pool_t *pconf, apr_pool_t *ptemp)
 {
-    const char *known = "";
+    const apr_array_header_t *known = sections(pconf);
+    cs_location_t around;
 
-    if (cs_server_stream(settings, name))
-        return NULL;
-    for (int i = 0; settings->streams && i < settings->streams->nelts; i++)
-        known = apr_pstrcat(pool, known, i ? ", " : "", APR_ARRAY_IDX(settings->streams, i, cs_stream_t *)->name, NULL);
-    return apr_psprintf(pool, "ClickstreamDeliverTo %s: there is no such stream: declare it with ClickstreamStream%s%s",
-                        name, *known ? ", or write one of " : "", known);
+    if (section)
+        settings_in(settings, section->parent, pconf, ptemp);
+    else
+        *settings = defaults;
+    for (int i = 0; i < known->nelts; i++) {
+        const section_t *here = &APR_ARRAY_IDX(known, i, section_t);
+        if (here->directive != section)
+            continue;
+        around = *settings;
+        cs_settings_merge(cs_location_settings, settings, &around, here->settings);
+    }
 }
 
-/* Looks at the lines that name something which another line has to declare. */
-static int check_lines(server_rec *server, const ap_directive_t *line, apr_pool_t *pool)
+static const char *check_handler(const cs_server_t *server, const ap_directive_t *line, apr_pool_t *pconf,
+                                 apr_pool_t *ptemp)
+{
+    cs_location_t settings;
+
+    if (!server->streams)
+        return "SetHandler clickstream: there is no stream to deliver to: write ClickstreamStream, such as "
+               "ClickstreamStream clicks firehose region=us-east-1";
+    settings_in(&settings, line->parent, pconf, ptemp);
+    return cs_location_check(&settings, ptemp);
+}
+
+/* Looks at the lines that need what other lines say. */
+static int check_lines(server_rec *server, const ap_directive_t *line, apr_pool_t *pconf, apr_pool_t *ptemp)
 {
     const cs_server_t *settings = cs_config_server(server);
 
     for (; line; line = line->next) {
-        const char *arguments = line->args;
+        const char *arguments = line->args, *word = ap_getword_conf(ptemp, &arguments);
         const char *error = NULL;
-        if (line->first_child && check_lines(server, line->first_child, pool) != OK)
+        if (line->first_child && check_lines(server, line->first_child, pconf, ptemp) != OK)
             return HTTP_INTERNAL_SERVER_ERROR;
-        if (ap_cstr_casecmp(line->directive, "ClickstreamDeliverTo") == 0)
-            error = wrong_stream(settings, ap_getword_conf(pool, &arguments), pool);
-        else if (ap_cstr_casecmp(line->directive, "SetHandler") == 0 &&
-                 strcmp(ap_getword_conf(pool, &arguments), CS_HANDLER) == 0 && !settings->streams)
-            error = "SetHandler clickstream: there is no stream to deliver to: write ClickstreamStream, such as "
-                    "ClickstreamStream clicks firehose region=us-east-1";
+        if (ap_cstr_casecmp(line->directive, "ClickstreamDeliverTo") == 0 ||
+            ap_cstr_casecmp(line->directive, "ClickstreamRejectTo") == 0)
+            error = cs_server_check_stream(settings, line->directive, word, ptemp);
+        else if (ap_cstr_casecmp(line->directive, "SetHandler") == 0 && strcmp(word, CS_HANDLER) == 0)
+            error = check_handler(settings, line, pconf, ptemp);
         if (error)
             return complain(server, line, error);
     }
@@ -133,5 +207,5 @@ int cs_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, serv
     cs_settings_defaults(cs_location_settings, &defaults, pconf);
     if (error)
         return complain(server, NULL, error);
-    return check_lines(server, ap_conftree, ptemp);
+    return check_lines(server, ap_conftree, pconf, ptemp);
 }

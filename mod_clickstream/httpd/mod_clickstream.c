@@ -17,7 +17,7 @@
 #include <http_protocol.h>
 #include <mpm_common.h>
 
-#include "common/metrics.h"
+#include "intake/intake.h"
 
 static void register_hooks(apr_pool_t *pool);
 
@@ -62,33 +62,22 @@ static void explain_failure(request_rec *r, const cs_stream_t *stream, apr_statu
                       status == APR_EINVAL ? "413: write a larger queue=" : "500: see the lines about it above");
 }
 
-/* All records, or none; what the status means is said at cs_collect_end(). */
-static apr_status_t append(request_rec *r, const cs_stream_t *stream, const apr_array_header_t *records)
+/* The response is ready, but for what becomes of the records. */
+static void take_in(request_rec *r, cs_collect_t *collect, const cs_location_t *settings)
 {
-    cs_queue_t *queue = stream ? cs_child_queue(stream) : NULL;
-    apr_status_t status = APR_EGENERAL;
+    const cs_server_t *server = cs_config_server(r->server);
+    const cs_stream_t *stream = cs_server_stream(server, settings->deliver_to);
+    const cs_stream_t *rejects = settings->reject_to ? cs_server_stream(server, settings->reject_to) : NULL;
+    apr_status_t status = cs_intake(collect, stream ? cs_child_queue(stream) : NULL,
+                                    rejects ? cs_child_queue(rejects) : NULL, collect->request.now);
 
-    if (queue)
-        status = cs_queue_append(queue, (const cs_span_t *)(const void *)records->elts, records->nelts, apr_time_now());
     if (status != APR_SUCCESS)
         explain_failure(r, stream, status);
-    return status;
-}
-
-static void count_refused(const cs_stream_t *stream, const cs_collect_t *collect)
-{
-    cs_queue_t *queue = stream ? cs_child_queue(stream) : NULL;
-
-    for (int reason = 0; queue && reason < CS_REASON_COUNT; reason++) {
-        if (collect->refused[reason])
-            cs_queue_count(queue, CS_METRIC_REFUSED + reason, (apr_uint64_t)collect->refused[reason]);
-    }
 }
 
 static int handler(request_rec *r)
 {
     const cs_location_t *settings;
-    const cs_stream_t *stream;
     cs_request_t request;
     cs_collect_t collect;
     int ended = 0;
@@ -96,7 +85,6 @@ static int handler(request_rec *r)
     if (!r->handler || strcmp(r->handler, CS_HANDLER) != 0)
         return DECLINED;
     settings = cs_config_location(r);
-    stream = cs_server_stream(cs_config_server(r->server), settings->deliver_to);
     request = cs_request_of(r);
     if (cs_collect_begin(&collect, &request, settings, r->pool)) {
         cs_parser_t *parser = cs_child_parser();
@@ -107,12 +95,12 @@ static int handler(request_rec *r)
             cs_collect_body(&collect, parser, body.at, body.length);
         else if (status == APR_ENOSPC)
             cs_collect_too_large(&collect);
+        else if (http_status == AP_FILTER_ERROR)
+            return AP_FILTER_ERROR; /* the answer has been sent already */
         else
-            return http_status;
-        if (collect.records->nelts)
-            cs_collect_end(&collect, append(r, stream, collect.records));
+            cs_collect_unreadable(&collect, http_status);
     }
-    count_refused(stream, &collect);
+    take_in(r, &collect, settings);
     return cs_request_respond(r, &collect, ended);
 }
 

@@ -2,8 +2,11 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "httpd/module.h"
 
+#include <ap_expr.h>
 #include <apr_strings.h>
+#include <http_core.h>
 #include <http_protocol.h>
+#include <openssl/rand.h>
 #include <util_filter.h>
 
 /* A body without a length grows by doubling from here. */
@@ -17,10 +20,26 @@ static const char *header(void *from, const char *name)
     return apr_table_get(((request_rec *)from)->headers_in, name);
 }
 
+/* In the request's pool. */
+static const char *field(void *from, const cs_field_t *field)
+{
+    const char *error = NULL;
+    const char *value = ap_expr_str_exec(from, field->compiled, &error);
+
+    return error ? NULL : value;
+}
+
 cs_request_t cs_request_of(request_rec *r)
 {
-    return (cs_request_t){
-        .method = r->method, .query = r->args, .remote_address = r->useragent_ip, .header = header, .from = r};
+    return (cs_request_t){.method = r->method,
+                          .query = r->args,
+                          .remote_address = r->useragent_ip,
+                          .now = r->request_time,
+                          .secure = strcmp(ap_http_scheme(r), "https") == 0,
+                          .header = header,
+                          .field = field,
+                          .random = RAND_bytes,
+                          .from = r};
 }
 
 typedef struct buffer_t {
@@ -120,10 +139,9 @@ int cs_request_respond(request_rec *r, const cs_collect_t *collect, int ended)
     if (ended)
         cs_keepalive(r);
     apr_table_do(set_header, r, collect->headers, NULL);
-    if (collect->body) {
-        apr_size_t length = strlen(collect->body);
-        ap_set_content_length(r, (apr_off_t)length);
-        ap_rwrite(collect->body, (int)length, r);
+    if (collect->body.at) {
+        ap_set_content_length(r, (apr_off_t)collect->body.length);
+        ap_rwrite(collect->body.at, (int)collect->body.length, r);
     }
     return OK;
 }

@@ -3,61 +3,17 @@
 #include "unit.h"
 
 #include <apr_strings.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
-#include "collect/collect.h"
+#include "requests.h"
 
 #define ELEMENTS(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
-/* Request headers: "Name: value", the last one NULL. */
 #define HEADERS 8
-static const char *header(void *from, const char *name)
-{
-    size_t length = strlen(name);
-
-    for (const char *const *line = from; *line; line++) {
-        if (strncasecmp(*line, name, length) == 0 && strncmp(*line + length, ": ", 2) == 0)
-            return *line + length + 2;
-    }
-    return NULL;
-}
-
-/* "Directive argument argument", as in httpd's configuration; the last one NULL. */
 #define DIRECTIVES 4
-static const cs_location_t *configured(const char *const *directives)
-{
-    cs_location_t *settings = apr_palloc(pool, sizeof(*settings));
 
-    cs_settings_unset(cs_location_settings, settings);
-    for (; *directives; directives++) {
-        char **argv;
-        int argc = 0;
-        const char *error;
-        ck_assert_int_eq(apr_tokenize_to_argv(*directives, &argv, pool), APR_SUCCESS);
-        while (argv[argc])
-            argc++;
-        error =
-            cs_settings_read(cs_location_settings, settings, argv[0], argc - 1, (const char *const *)argv + 1, pool);
-        ck_assert_msg(!error, "%s", error);
-    }
-    cs_settings_defaults(cs_location_settings, settings, pool);
-    return settings;
-}
-
-#define TOKEN "Authorization: Bearer t"
-#define CLIENT "client_id: app"
 #define GOOD TOKEN, CLIENT
 #define NO_HEADERS "Host: www.example.com"
-#define MEMBERS "\"token\":\"t\",\"timestamp\":\"2022-02-22T18:37:28.205Z\",\"tag\":\"LIKE_WOOD\""
-#define EVENT "{" MEMBERS "}"
-#define BAD "{\"token\":\"t\",\"timestamp\":\"2022-02-22T18:37:28.205Z\"}"
-#define ADDED ",\"client_id\":\"app\",\"client_ip\":\"192.0.2.1\"}"
-#define RECORD "{" MEMBERS ADDED
-#define COLLECTED "{\"response_code\":\"200\",\"message\":\"Clickstream collected.\""
-#define INVALID "{\"response_code\":\"400\",\"message\":\"Invalid clickstream.\",\"rejected\":["
-#define NO_TOKEN "{\"response_code\":\"401\",\"message\":\"Invalid authorization\"}"
 #define NO_CLIENT "{\"response_code\":\"403\",\"message\":\"Unknown client\"}"
 #define NO_METHOD "{\"response_code\":\"405\",\"message\":\"Method not allowed\"}"
 #define NO_TYPE "{\"response_code\":\"415\",\"message\":\"Unsupported media type\"}"
@@ -115,6 +71,22 @@ static const struct {
      .answer = COLLECTED "}",
      .records = 1,
      .record = "{\"user\":7" ADDED},
+    /* tags */
+    {.directives = {"ClickstreamTag LIKE_WOOD integer 0..1000"},
+     .body = "{" MEMBERS ",\"value\":1000}",
+     .status = 200,
+     .answer = COLLECTED "}",
+     .records = 1,
+     .record = "{" MEMBERS ",\"value\":1000" ADDED},
+    {.directives = {"ClickstreamTag LIKE_WOOD integer 0..1000"},
+     .body = "[{" MEMBERS ",\"value\":1001}," EVENT "]",
+     .status = 400,
+     .answer = INVALID "{\"index\":0,\"reason\":\"out_of_range\",\"field\":\"value\"},"
+                       "{\"index\":1,\"reason\":\"missing_field\",\"field\":\"value\"}]}"},
+    {.directives = {"ClickstreamTag GEO_LOC geo", "ClickstreamUnknownTags reject"},
+     .body = EVENT,
+     .status = 400,
+     .answer = INVALID "{\"index\":0,\"reason\":\"unknown_tag\",\"field\":\"tag\"}]}"},
     /* several */
     {.body = "[" EVENT "]", .status = 200, .answer = COLLECTED ",\"accepted\":1}", .records = 1, .record = RECORD},
     {.body = "[" EVENT ", " EVENT "]",
@@ -269,62 +241,21 @@ static const struct {
     {.method = "OPTIONS", .headers = {NO_HEADERS}, .status = 204},
 };
 
-static const char *const good_head[] = {GOOD, NULL};
-
-static void begin(cs_collect_t *collect, const char *method, const char *const *headers, const char *query,
-                  const cs_location_t *settings, int wanted)
-{
-    const cs_request_t request = {.method = method,
-                                  .query = query,
-                                  .remote_address = "192.0.2.1",
-                                  .header = header,
-                                  .from = (void *)(apr_uintptr_t)headers};
-
-    ck_assert_int_eq(cs_collect_begin(collect, &request, settings, pool), wanted);
-}
-
-static apr_status_t free_body(void *body)
-{
-    free(body);
-    return APR_SUCCESS;
-}
-
-static void give_body(cs_collect_t *collect, const char *body)
-{
-    cs_parser_t *parser = cs_parser_create();
-    size_t length = strlen(body);
-    char *exact = malloc(length); /* not from the pool: nothing may be read behind it */
-
-    memcpy(exact, body, length);
-    apr_pool_cleanup_register(pool, exact, free_body, apr_pool_cleanup_null);
-    cs_collect_body(collect, parser, exact, length);
-    cs_parser_free(parser);
-}
-
-static const char *last_record(const cs_collect_t *collect)
-{
-    cs_span_t record;
-
-    if (!collect->records->nelts)
-        return NULL;
-    record = APR_ARRAY_IDX(collect->records, collect->records->nelts - 1, cs_span_t);
-    return apr_pstrmemdup(pool, record.at, record.length);
-}
-
 START_TEST(answers)
 {
     cs_collect_t collect;
 
-    begin(&collect, cases[_i].method ? cases[_i].method : "POST", cases[_i].headers[0] ? cases[_i].headers : good_head,
-          cases[_i].query, configured(cases[_i].directives), cases[_i].body != NULL);
+    request_begin(&collect, cases[_i].method ? cases[_i].method : "POST",
+                  cases[_i].headers[0] ? cases[_i].headers : request_good, cases[_i].query,
+                  test_location(cases[_i].directives), cases[_i].body != NULL);
     if (cases[_i].body)
-        give_body(&collect, cases[_i].body);
+        request_body(&collect, cases[_i].body);
     if (collect.records->nelts)
         cs_collect_end(&collect, APR_SUCCESS);
-    ck_assert_pstr_eq(collect.body, cases[_i].answer);
+    ck_assert_pstr_eq(request_text(collect.body), cases[_i].answer);
     ck_assert_int_eq(collect.status, cases[_i].status);
     ck_assert_int_eq(collect.records->nelts, cases[_i].records);
-    ck_assert_pstr_eq(last_record(&collect), cases[_i].record);
+    ck_assert_pstr_eq(request_last(collect.records), cases[_i].record);
     ck_assert_pstr_eq(apr_table_get(collect.headers, "Content-Type"), cases[_i].answer ? "application/json" : NULL);
     ck_assert_pstr_eq(apr_table_get(collect.headers, "Cache-Control"), "no-store");
     ck_assert_pstr_eq(apr_table_get(collect.headers, "WWW-Authenticate"), cases[_i].status == 401 ? "Bearer" : NULL);
@@ -364,9 +295,9 @@ START_TEST(counts_refusals)
     static const char *const directives[] = {"ClickstreamMaxEvents 2", NULL};
     cs_collect_t collect;
 
-    begin(&collect, "POST", refusals[_i].headers, NULL, configured(directives), refusals[_i].body != NULL);
+    request_begin(&collect, "POST", refusals[_i].headers, NULL, test_location(directives), refusals[_i].body != NULL);
     if (refusals[_i].body)
-        give_body(&collect, refusals[_i].body);
+        request_body(&collect, refusals[_i].body);
     check_refused(&collect, refusals[_i].reason, refusals[_i].count);
 }
 END_TEST
@@ -378,10 +309,11 @@ START_TEST(answers_too_large)
     static const char *const directives[] = {"ClickstreamMaxBody 2K", NULL};
     cs_collect_t collect;
 
-    begin(&collect, "POST", good_head, NULL, configured(directives), 1);
+    request_begin(&collect, "POST", request_good, NULL, test_location(directives), 1);
     cs_collect_too_large(&collect);
     ck_assert_int_eq(collect.status, 413);
-    ck_assert_str_eq(collect.body, "{\"response_code\":\"413\",\"message\":\"Body too large: at most 2048 bytes\"}");
+    ck_assert_str_eq(request_text(collect.body),
+                     "{\"response_code\":\"413\",\"message\":\"Body too large: at most 2048 bytes\"}");
     ck_assert_int_eq(collect.records->nelts, 0);
     check_refused(&collect, CS_REASON_TOO_LARGE, 1);
 }
@@ -402,21 +334,19 @@ static const struct {
     {APR_EINVAL, 413,
      "{\"response_code\":\"413\",\"message\":\"More events than the queue can hold: send fewer at once\"}", NULL, 0,
      CS_REASON_TOO_LARGE},
-    {APR_EGENERAL, 500, "{\"response_code\":\"50001\",\"message\":\"Failed to collect data.\"}", NULL, 0,
-     CS_REASON_COUNT},
-    {APR_EACCES, 500, "{\"response_code\":\"50001\",\"message\":\"Failed to collect data.\"}", NULL, 0,
-     CS_REASON_COUNT},
+    {APR_EGENERAL, 500, FAILED, NULL, 0, CS_REASON_COUNT},
+    {APR_EACCES, 500, FAILED, NULL, 0, CS_REASON_COUNT},
 };
 
 START_TEST(ends_with)
 {
     cs_collect_t collect;
 
-    begin(&collect, "POST", good_head, NULL, configured(no_directives), 1);
-    give_body(&collect, "[" EVENT "," EVENT "]");
+    request_begin(&collect, "POST", request_good, NULL, test_location(no_directives), 1);
+    request_body(&collect, "[" EVENT "," EVENT "]");
     cs_collect_end(&collect, ends[_i].appended);
     ck_assert_int_eq(collect.status, ends[_i].status);
-    ck_assert_str_eq(collect.body, ends[_i].answer);
+    ck_assert_str_eq(request_text(collect.body), ends[_i].answer);
     ck_assert_pstr_eq(apr_table_get(collect.headers, "Retry-After"), ends[_i].retry_after);
     ck_assert_int_eq(collect.records->nelts, ends[_i].records);
     check_refused(&collect, ends[_i].reason, 2);
@@ -443,16 +373,195 @@ START_TEST(keeps_to_the_largest_record)
     static const char *const directives[] = {"ClickstreamMaxEvent 1000K", NULL};
     cs_collect_t collect;
 
-    begin(&collect, "POST", good_head, NULL, configured(directives), 1);
-    give_body(&collect, event_for(CS_RECORD_MAX - 1));
+    request_begin(&collect, "POST", request_good, NULL, test_location(directives), 1);
+    request_body(&collect, event_for(CS_RECORD_MAX - 1));
     ck_assert_int_eq(collect.status, 200);
-    ck_assert_uint_eq(strlen(last_record(&collect)), CS_RECORD_MAX - 1);
+    ck_assert_uint_eq(strlen(request_last(collect.records)), CS_RECORD_MAX - 1);
 
-    begin(&collect, "POST", good_head, NULL, configured(directives), 1);
-    give_body(&collect, event_for(CS_RECORD_MAX));
+    request_begin(&collect, "POST", request_good, NULL, test_location(directives), 1);
+    request_body(&collect, event_for(CS_RECORD_MAX));
     ck_assert_int_eq(collect.status, 400);
-    ck_assert_str_eq(collect.body, INVALID "{\"index\":0,\"reason\":\"too_large\"}]}");
+    ck_assert_str_eq(request_text(collect.body), INVALID "{\"index\":0,\"reason\":\"too_large\"}]}");
     check_refused(&collect, CS_REASON_TOO_LARGE, 1);
+}
+END_TEST
+
+/* --- bodies that nobody can read --- */
+
+static const struct {
+    const char *body;
+    size_t length;
+    int status;
+} packed[] = {
+    {"\x1f\x8b\x08\0\0\0\0\0", 8, 415},
+    {"\x1f\x8b", 2, 415},
+    {"\x1f", 1, 400},
+    {"\x8b\x1f", 2, 400},
+    {"\x78\x9c", 2, 400}, /* zlib's has no such mark */
+};
+
+START_TEST(says_that_a_body_is_packed)
+{
+    cs_collect_t collect;
+    int is_gzip = packed[_i].status == 415;
+
+    request_begin(&collect, "POST", request_good, NULL, test_location(no_directives), 1);
+    request_bytes(&collect, packed[_i].body, packed[_i].length);
+    ck_assert_int_eq(collect.status, packed[_i].status);
+    if (is_gzip)
+        ck_assert_str_eq(request_text(collect.body),
+                         "{\"response_code\":\"415\",\"message\":\"Unsupported content encoding\"}");
+    check_refused(&collect, is_gzip ? CS_REASON_COUNT : CS_REASON_MALFORMED_JSON, !is_gzip);
+}
+END_TEST
+
+static const int unreadable[] = {400, 408, 413, 500};
+
+START_TEST(answers_unreadable)
+{
+    static const char *const directives[] = {"ClickstreamVisitorCookie cs", NULL};
+    int status = unreadable[_i];
+    cs_collect_t collect;
+
+    request_begin(&collect, "POST", request_good, NULL, test_location(directives), 1);
+    cs_collect_unreadable(&collect, status);
+    ck_assert_int_eq(collect.status, status);
+    ck_assert_str_eq(request_text(collect.body),
+                     apr_psprintf(pool, "{\"response_code\":\"%d\",\"message\":\"The body cannot be read\"}", status));
+    ck_assert_str_eq(apr_table_get(collect.headers, "Content-Type"), "application/json");
+    ck_assert_ptr_null(apr_table_get(collect.headers, "Set-Cookie"));
+    ck_assert_int_eq(collect.records->nelts, 0);
+    check_refused(&collect, CS_REASON_COUNT, 0);
+}
+END_TEST
+
+/* --- signed tokens --- */
+
+/* Who signs what, with which key, and who is said to send. */
+static const struct {
+    const char *issuer, *secret, *client;
+    int status; /* 0: it may */
+    cs_reason_t reason;
+} signatures[] = {
+    {"app", "secret of app", "client_id: app", 0, CS_REASON_COUNT},
+    {"web", "secret of web", "client_id: web", 0, CS_REASON_COUNT},
+    {"app", "secret of web", "client_id: app", 401, CS_REASON_UNAUTHORIZED},
+    {"web", "secret of web", "client_id: app", 401, CS_REASON_UNAUTHORIZED},
+    {"app", "secret of app", "client_id: web", 401, CS_REASON_UNAUTHORIZED},
+    {"app", "secret of app", "client_id: other", 403, CS_REASON_UNKNOWN_CLIENT},
+    {"app", "secret of app", "client_id: ", 403, CS_REASON_UNKNOWN_CLIENT},
+    {NULL, NULL, "client_id: app", 401, CS_REASON_UNAUTHORIZED},     /* signed by nobody */
+    {NULL, NULL, "client_id: other", 403, CS_REASON_UNKNOWN_CLIENT}, /* likewise */
+};
+
+START_TEST(lets_in_who_signed)
+{
+    const char *directives[] = {
+        "ClickstreamAuth jwt", apr_pstrcat(pool, "ClickstreamClient app secret=", test_file("secret of app\n"), NULL),
+        apr_pstrcat(pool, "ClickstreamClient web secret=", test_file("secret of web\n"), NULL), NULL};
+    const char *token = signatures[_i].issuer ? test_token(signatures[_i].issuer, signatures[_i].secret) : "t";
+    const char *headers[] = {apr_pstrcat(pool, "Authorization: Bearer ", token, NULL), signatures[_i].client, NULL};
+    int status = signatures[_i].status;
+    cs_collect_t collect;
+
+    request_begin(&collect, "POST", headers, NULL, test_location(directives), !status);
+    check_refused(&collect, signatures[_i].reason, 1);
+    ck_assert_int_eq(collect.status, status);
+    ck_assert_pstr_eq(apr_table_get(collect.headers, "WWW-Authenticate"), status == 401 ? "Bearer" : NULL);
+    if (status == 401)
+        ck_assert_str_eq(request_text(collect.body), NO_TOKEN);
+}
+END_TEST
+
+/* --- what was refused, as records --- */
+
+#define REFUSED(reason, field, event)                                                                                  \
+    "{\"reason\":\"" reason "\"," field "\"received_at\":\"" NOW_TEXT                                                  \
+    "\",\"client_id\":\"app\",\"client_ip\":\"192.0.2.1\",\"event\":\"" event "\"}"
+
+static const struct {
+    const char *body;
+    const char *rejects[4];
+} refused_events[] = {
+    {EVENT, {NULL}},
+    {"[]", {NULL}},
+    {"{\"tag\": 1}", {REFUSED("missing_field", "\"field\":\"token\",", "{\\\"tag\\\": 1}")}},
+    {"[" EVENT ", 7 ,null,\"\xE2\x82\xAC\"]",
+     {REFUSED("not_an_object", "", "7"), REFUSED("not_an_object", "", "null"),
+      REFUSED("not_an_object", "", "\\\"\xE2\x82\xAC\\\"")}},
+    {"nonsense", {REFUSED("malformed_json", "", "nonsense")}},
+    {"", {REFUSED("malformed_json", "", "")}},
+    {"[" EVENT ",\xFF\n]",
+     {REFUSED("malformed_json", "",
+              "[{\\\"token\\\":\\\"t\\\",\\\"timestamp\\\":\\\"2022-02-22T18:37:28.205Z\\\","
+              "\\\"tag\\\":\\\"LIKE_WOOD\\\"},\xEF\xBF\xBD\\u000a]")}},
+    {EVENT "\n {\"a\":\n" EVENT "\n[1]",
+     {REFUSED("malformed_json", "", " {\\\"a\\\":"), REFUSED("not_an_object", "", "[1]")}},
+    {"[1,2,3,4,5]", {NULL}}, /* a whole request that is refused leaves none */
+};
+
+START_TEST(keeps_what_is_refused)
+{
+    static const char *const directives[] = {"ClickstreamRejectTo refused", "ClickstreamMaxEvents 4", NULL};
+    cs_collect_t collect;
+    int count = 0;
+
+    request_begin(&collect, "POST", request_good, NULL, test_location(directives), 1);
+    request_body(&collect, refused_events[_i].body);
+    for (; refused_events[_i].rejects[count]; count++) {
+        ck_assert_int_lt(count, collect.rejects->nelts);
+        ck_assert_str_eq(request_text(APR_ARRAY_IDX(collect.rejects, count, cs_span_t)),
+                         refused_events[_i].rejects[count]);
+    }
+    ck_assert_int_eq(collect.rejects->nelts, count);
+}
+END_TEST
+
+START_TEST(keeps_nothing_refused_unless_it_is_told_to)
+{
+    cs_collect_t collect;
+
+    request_begin(&collect, "POST", request_good, NULL, test_location(no_directives), 1);
+    request_body(&collect, "[1,2]");
+    ck_assert_int_eq(collect.rejects->nelts, 0);
+    check_refused(&collect, CS_REASON_NOT_AN_OBJECT, 2);
+}
+END_TEST
+
+/* 8 KiB end within the last character that is here. */
+START_TEST(cuts_what_is_refused)
+{
+    static const char *const directives[] = {"ClickstreamRejectTo refused", "ClickstreamMaxEvent 9000", NULL};
+    static const char reject[] = REFUSED("missing_field", "\"field\":\"token\",", "{\\\"a\\\":\\\"");
+    char *xs = apr_pcalloc(pool, CS_REFUSED_MOST);
+    cs_collect_t collect;
+
+    memset(xs, 'x', CS_REFUSED_MOST - strlen("{'a':'") - 2);
+    request_begin(&collect, "POST", request_good, NULL, test_location(directives), 1);
+    request_body(&collect, apr_pstrcat(pool, "{\"a\":\"", xs, "\xE2\x82\xAC\"}", NULL));
+    ck_assert_int_eq(collect.rejects->nelts, 1);
+    ck_assert_str_eq(request_last(collect.rejects),
+                     apr_pstrcat(pool, apr_pstrmemdup(pool, reject, sizeof(reject) - 3), xs, "\"}", NULL));
+}
+END_TEST
+
+/* Whoever is told to come again, or that nothing was kept, brings it all again. */
+START_TEST(a_request_without_a_promise_leaves_nothing)
+{
+    static const char *const directives[] = {"ClickstreamRejectTo refused", "ClickstreamVisitorCookie cs", NULL};
+    static const apr_status_t failures[] = {APR_ENOSPC, APR_EINVAL, APR_EGENERAL};
+    cs_collect_t collect;
+
+    for (int i = 0; i < ELEMENTS(failures); i++) {
+        request_begin(&collect, "POST", request_good, NULL, test_location(directives), 1);
+        request_body(&collect, "[" EVENT ",1]");
+        ck_assert_int_eq(collect.rejects->nelts, 1);
+        ck_assert_ptr_nonnull(apr_table_get(collect.headers, "Set-Cookie"));
+        cs_collect_end(&collect, failures[i]);
+        ck_assert_int_eq(collect.rejects->nelts, 0);
+        ck_assert_int_eq(collect.records->nelts, 0);
+        ck_assert_ptr_null(apr_table_get(collect.headers, "Set-Cookie"));
+    }
 }
 END_TEST
 
@@ -474,7 +583,7 @@ START_TEST(lets_pages_read_the_answer)
     int preflight = visits[_i].status == 204;
     cs_collect_t collect;
 
-    begin(&collect, visits[_i].method, visits[_i].headers, NULL, configured(directives), !visits[_i].status);
+    request_begin(&collect, visits[_i].method, visits[_i].headers, NULL, test_location(directives), !visits[_i].status);
     ck_assert_int_eq(collect.status, visits[_i].status);
     ck_assert_str_eq(apr_table_get(collect.headers, "Vary"), "Origin");
     ck_assert_str_eq(apr_table_get(collect.headers, "Access-Control-Allow-Origin"), "https://app.example.com");
@@ -493,6 +602,13 @@ Suite *collect_suite(void)
     tcase_add_test(tests, answers_too_large);
     tcase_add_loop_test(tests, ends_with, 0, ELEMENTS(ends));
     tcase_add_test(tests, keeps_to_the_largest_record);
+    tcase_add_loop_test(tests, says_that_a_body_is_packed, 0, ELEMENTS(packed));
+    tcase_add_loop_test(tests, answers_unreadable, 0, ELEMENTS(unreadable));
+    tcase_add_loop_test(tests, lets_in_who_signed, 0, ELEMENTS(signatures));
+    tcase_add_loop_test(tests, keeps_what_is_refused, 0, ELEMENTS(refused_events));
+    tcase_add_test(tests, keeps_nothing_refused_unless_it_is_told_to);
+    tcase_add_test(tests, cuts_what_is_refused);
+    tcase_add_test(tests, a_request_without_a_promise_leaves_nothing);
     tcase_add_loop_test(tests, lets_pages_read_the_answer, 0, ELEMENTS(visits));
     suite_add_tcase(suite, tests);
     return suite;

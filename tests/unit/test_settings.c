@@ -12,18 +12,6 @@
 #define ELEMENTS(array) ((int)(sizeof(array) / sizeof((array)[0])))
 #define SIXTY_FOUR "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 
-/* Reads one line as an administrator writes it. */
-static const char *read_line(const cs_setting_t *table, void *settings, const char *line)
-{
-    char **argv;
-    int argc = 0;
-
-    ck_assert_int_eq(apr_tokenize_to_argv(line, &argv, pool), APR_SUCCESS);
-    while (argv[argc])
-        argc++;
-    return cs_settings_read(table, settings, argv[0], argc - 1, (const char *const *)argv + 1, pool);
-}
-
 static cs_location_t *new_location(void)
 {
     cs_location_t *location = apr_palloc(pool, sizeof(*location));
@@ -42,7 +30,7 @@ static cs_server_t *new_server(void)
 
 static void read_location(cs_location_t *location, const char *line)
 {
-    const char *error = read_line(cs_location_settings, location, line);
+    const char *error = test_line(cs_location_settings, location, line);
 
     ck_assert_msg(!error, "%s", error);
 }
@@ -50,7 +38,7 @@ static void read_location(cs_location_t *location, const char *line)
 static cs_stream_t *read_stream(const char *line)
 {
     cs_server_t *server = new_server();
-    const char *error = read_line(cs_server_settings, server, line);
+    const char *error = test_line(cs_server_settings, server, line);
 
     ck_assert_msg(!error, "%s: %s", line, error);
     return APR_ARRAY_IDX(server->streams, 0, cs_stream_t *);
@@ -97,6 +85,23 @@ static const struct {
     {"ClickstreamMaxDepth", "64", 64},
     {"ClickstreamAuth", "none", CS_AUTH_NONE},
     {"ClickstreamAuth", "Bearer", CS_AUTH_BEARER},
+    {"ClickstreamAuth", "jwt", CS_AUTH_JWT},
+    {"ClickstreamPixel", "off", CS_OFF},
+    {"ClickstreamPixel", "on", CS_ON},
+    {"ClickstreamUnknownTags", "accept", CS_UNKNOWN_TAGS_ACCEPT},
+    {"ClickstreamUnknownTags", "REJECT", CS_UNKNOWN_TAGS_REJECT},
+    {"ClickstreamClientIP", "forwarded", CS_CLIENT_IP_FORWARDED},
+    {"ClickstreamClientIP", "remote", CS_CLIENT_IP_REMOTE},
+    {"ClickstreamClientIP", "anonymized", CS_CLIENT_IP_ANONYMIZED},
+    {"clickstreamclientip", "off", CS_CLIENT_IP_OFF},
+    {"ClickstreamOptOut", "ignore", CS_OPT_OUT_IGNORE},
+    {"ClickstreamOptOut", "anonymize", CS_OPT_OUT_ANONYMIZE},
+    {"ClickstreamOptOut", "drop", CS_OPT_OUT_DROP},
+    {"ClickstreamAdd", "none", 0},
+    {"ClickstreamAdd", "event_id", CS_ADD_EVENT_ID},
+    {"ClickstreamAdd", "received_at", CS_ADD_RECEIVED_AT},
+    {"ClickstreamAdd", "event_id received_at", CS_ADD_EVENT_ID | CS_ADD_RECEIVED_AT},
+    {"ClickstreamAdd", "Received_At EVENT_ID event_id", CS_ADD_EVENT_ID | CS_ADD_RECEIVED_AT},
 };
 
 START_TEST(takes_number)
@@ -202,6 +207,8 @@ START_TEST(takes_name)
 
     read_location(location, apr_pstrcat(pool, "ClickstreamDeliverTo ", good_names[_i], NULL));
     ck_assert_str_eq(location->deliver_to, good_names[_i]);
+    read_location(location, apr_pstrcat(pool, "ClickstreamRejectTo ", good_names[_i], NULL));
+    ck_assert_str_eq(location->reject_to, good_names[_i]);
     ck_assert_str_eq(
         read_stream(apr_pstrcat(pool, "ClickstreamStream ", good_names[_i], " file path=/srv", NULL))->name,
         good_names[_i]);
@@ -270,7 +277,7 @@ static const struct {
     {"ClickstreamMaxEvents 1K", "\"1K\"", "a whole number"},
     {"ClickstreamMaxEvents \"\"", "\"\"", "a whole number"},
     {"ClickstreamMaxDepth 65", "\"65\"", "from 1 to 64"},
-    {"ClickstreamAuth jwt", "\"jwt\"", "none|bearer"},
+    {"ClickstreamAuth basic", "\"basic\"", "none|bearer|jwt"},
     {"ClickstreamAuth \"\"", "\"\"", "none|bearer"},
     {"ClickstreamAuth none|bearer", "\"none|bearer\"", "none|bearer"},
     {"ClickstreamDeliverTo \"\"", "empty", "ClickstreamDeliverTo name"},
@@ -278,8 +285,20 @@ static const struct {
     {"ClickstreamDeliverTo ../up", "\"../up\"", "letters, digits"},
     {"ClickstreamDeliverTo 'two words'", "\"two words\"", "letters, digits"},
     {"ClickstreamDeliverTo " SIXTY_FOUR "x", SIXTY_FOUR "x", "1 to 64"},
-    {"ClickstreamClient \"\"", "empty", "ClickstreamClient id"},
-    {"ClickstreamClient one two", "\"two\"", "one client a line"},
+    {"ClickstreamRejectTo", "argument is missing", "ClickstreamRejectTo name"},
+    {"ClickstreamRejectTo .hidden", "\".hidden\"", "letters, digits"},
+    {"ClickstreamRejectTo one two", "\"two\"", "one argument too many"},
+    {"ClickstreamPixel yes", "\"yes\"", "on|off"},
+    {"ClickstreamPixel on off", "\"off\"", "one argument too many"},
+    {"ClickstreamUnknownTags drop", "\"drop\"", "accept|reject"},
+    {"ClickstreamClientIP on", "\"on\"", "forwarded|remote|anonymized|off"},
+    {"ClickstreamClientIP \"\"", "\"\"", "forwarded|remote|anonymized|off"},
+    {"ClickstreamOptOut anonymized", "\"anonymized\"", "ignore|anonymize|drop"},
+    {"ClickstreamAdd", "argument is missing", "none|event_id|received_at ..."},
+    {"ClickstreamAdd uuid", "\"uuid\"", "none|event_id|received_at ..."},
+    {"ClickstreamAdd event_id uuid", "\"uuid\"", "none|event_id|received_at ..."},
+    {"ClickstreamAdd event_id|received_at", "\"event_id|received_at\"", "none|event_id|received_at ..."},
+    {"ClickstreamAdd \"\"", "\"\"", "none|event_id|received_at ..."},
     {"ClickstreamRequire", "argument is missing", "ClickstreamRequire field"},
     {"ClickstreamRequire tag \"\"", "empty", "ClickstreamRequire field"},
     {"ClickstreamAllowOrigin \"\"", "\"\"", "https://app.example.com"},
@@ -296,23 +315,12 @@ static const struct {
     {"ClickstreamAllowOrigin https://good.example.com bad", "\"bad\"", "https://app.example.com"},
 };
 
-/* The directive's name is the first word of the line, and of the sentence. */
-static void check_sentence(const char *error, const char *line, const char *value, const char *advice)
-{
-    const char *name = apr_pstrmemdup(pool, line, strcspn(line, " "));
-
-    ck_assert_msg(error != NULL, "%s: not refused", line);
-    ck_assert_msg(strncmp(error, name, strlen(name)) == 0, "%s: does not begin with %s", error, name);
-    ck_assert_msg(strstr(error, value) != NULL, "%s: has no %s", error, value);
-    ck_assert_msg(strstr(error, advice) != NULL, "%s: has no %s", error, advice);
-}
-
 START_TEST(refuses_location)
 {
     const char *line = bad_locations[_i].line;
 
-    check_sentence(read_line(cs_location_settings, new_location(), line), line, bad_locations[_i].value,
-                   bad_locations[_i].advice);
+    test_sentence(test_line(cs_location_settings, new_location(), line), line, bad_locations[_i].value,
+                  bad_locations[_i].advice);
 }
 END_TEST
 
@@ -393,20 +401,20 @@ START_TEST(refuses_server)
 
     unsetenv("AWS_REGION");
     unsetenv("AWS_DEFAULT_REGION");
-    check_sentence(read_line(cs_server_settings, new_server(), line), line, bad_servers[_i].value,
-                   bad_servers[_i].advice);
+    test_sentence(test_line(cs_server_settings, new_server(), line), line, bad_servers[_i].value,
+                  bad_servers[_i].advice);
 }
 END_TEST
 
 START_TEST(says_the_whole_sentence)
 {
-    ck_assert_str_eq(read_line(cs_location_settings, new_location(), "ClickstreamMaxBody 5s"),
+    ck_assert_str_eq(test_line(cs_location_settings, new_location(), "ClickstreamMaxBody 5s"),
                      "ClickstreamMaxBody: \"5s\" is not possible here: write a number with K, M or G, such as 64M, "
                      "from 1 to 64M (ClickstreamMaxBody size)");
-    ck_assert_str_eq(read_line(cs_location_settings, new_location(), "ClickstreamNothing x"),
+    ck_assert_str_eq(test_line(cs_location_settings, new_location(), "ClickstreamNothing x"),
                      "ClickstreamNothing is not a directive of clickstream");
     /* A directive of the other table is none of this one. */
-    ck_assert_ptr_nonnull(read_line(cs_server_settings, new_server(), "ClickstreamMaxBody 1M"));
+    ck_assert_ptr_nonnull(test_line(cs_server_settings, new_server(), "ClickstreamMaxBody 1M"));
 }
 END_TEST
 
@@ -414,10 +422,10 @@ START_TEST(refuses_second_stream_of_a_name)
 {
     cs_server_t *server = new_server();
 
-    ck_assert_ptr_null(read_line(cs_server_settings, server, FOLDER));
-    check_sentence(read_line(cs_server_settings, server, FIREHOSE), "ClickstreamStream", "a stream clicks already",
-                   "another name");
-    ck_assert_ptr_null(read_line(cs_server_settings, server, "ClickstreamStream Clicks file path=/srv"));
+    ck_assert_ptr_null(test_line(cs_server_settings, server, FOLDER));
+    test_sentence(test_line(cs_server_settings, server, FIREHOSE), "ClickstreamStream", "a stream clicks already",
+                  "another name");
+    ck_assert_ptr_null(test_line(cs_server_settings, server, "ClickstreamStream Clicks file path=/srv"));
     ck_assert_int_eq(server->streams->nelts, 2);
 }
 END_TEST
@@ -436,6 +444,12 @@ START_TEST(unsets)
     ck_assert_ptr_null(location->require);
     ck_assert_int_eq(location->auth, CS_UNSET);
     ck_assert_int_eq(location->max_body, CS_UNSET);
+    ck_assert_int_eq(location->add, CS_UNSET);
+    ck_assert_int_eq(location->client_ip, CS_UNSET);
+    ck_assert_ptr_null(location->tags);
+    ck_assert_ptr_null(location->fields);
+    ck_assert_ptr_null(location->visitor_cookie);
+    ck_assert_ptr_null(location->reject_to);
 }
 END_TEST
 
@@ -449,20 +463,36 @@ START_TEST(repeated_directives_append)
     read_location(location, "ClickstreamRequire tag");
     read_location(location, "ClickstreamClient one");
     read_location(location, "ClickstreamClient two");
+    read_location(location, "ClickstreamTag A any");
+    read_location(location, "ClickstreamTag B any");
+    read_location(location, "ClickstreamField a x");
+    read_location(location, "ClickstreamField A x");
+    read_location(location, "ClickstreamAdd event_id");
+    read_location(location, "ClickstreamAdd received_at");
+    read_location(location, "ClickstreamVisitorCookie one domain=example.com");
+    read_location(location, "ClickstreamVisitorCookie two");
     read_location(location, "ClickstreamMaxEvents 1");
     read_location(location, "ClickstreamMaxEvents 2");
     ck_assert_str_eq(words_of(location->origins), "https://a.example.com https://b.example.com https://c.example.com");
     ck_assert_str_eq(words_of(location->require), "token tag");
     ck_assert_int_eq(location->clients->nelts, 2);
     ck_assert_str_eq(APR_ARRAY_IDX(location->clients, 1, cs_client_t).id, "two");
+    ck_assert_int_eq(location->tags->nelts, 2);
+    ck_assert_str_eq(APR_ARRAY_IDX(location->tags, 1, cs_tag_t).name, "B");
+    ck_assert_int_eq(location->fields->nelts, 2);
+    ck_assert_str_eq(APR_ARRAY_IDX(location->fields, 1, cs_field_t).name, "A");
+    ck_assert_int_eq(location->add, CS_ADD_EVENT_ID | CS_ADD_RECEIVED_AT);
+    ck_assert_str_eq(location->visitor_cookie->name, "two");
+    ck_assert_ptr_null(location->visitor_cookie->domain);
     ck_assert_int_eq(location->max_events, 2);
 }
 END_TEST
 
 START_TEST(copies_what_it_keeps)
 {
-    char id[] = "app", field[] = "tag", stream[] = "clicks";
-    const char *words[] = {id};
+    char id[] = "app", field[] = "tag", stream[] = "clicks", tag[] = "TAG", type[] = "any", name[] = "country",
+         expression[] = "%{ENV:C}", cookie[] = "cs", domain[] = "domain=example.com";
+    const char *words[] = {id, NULL};
     cs_location_t *location = new_location();
 
     ck_assert_ptr_null(cs_settings_read(cs_location_settings, location, "ClickstreamClient", 1, words, pool));
@@ -470,10 +500,24 @@ START_TEST(copies_what_it_keeps)
     ck_assert_ptr_null(cs_settings_read(cs_location_settings, location, "ClickstreamRequire", 1, words, pool));
     words[0] = stream;
     ck_assert_ptr_null(cs_settings_read(cs_location_settings, location, "ClickstreamDeliverTo", 1, words, pool));
-    id[0] = field[0] = stream[0] = 'X';
+    words[0] = tag;
+    words[1] = type;
+    ck_assert_ptr_null(cs_settings_read(cs_location_settings, location, "ClickstreamTag", 2, words, pool));
+    words[0] = name;
+    words[1] = expression;
+    ck_assert_ptr_null(cs_settings_read(cs_location_settings, location, "ClickstreamField", 2, words, pool));
+    words[0] = cookie;
+    words[1] = domain;
+    ck_assert_ptr_null(cs_settings_read(cs_location_settings, location, "ClickstreamVisitorCookie", 2, words, pool));
+    id[0] = field[0] = stream[0] = tag[0] = name[0] = expression[0] = cookie[0] = domain[7] = 'X';
     ck_assert_str_eq(APR_ARRAY_IDX(location->clients, 0, cs_client_t).id, "app");
     ck_assert_str_eq(words_of(location->require), "tag");
     ck_assert_str_eq(location->deliver_to, "clicks");
+    ck_assert_str_eq(APR_ARRAY_IDX(location->tags, 0, cs_tag_t).name, "TAG");
+    ck_assert_str_eq(APR_ARRAY_IDX(location->fields, 0, cs_field_t).name, "country");
+    ck_assert_str_eq(APR_ARRAY_IDX(location->fields, 0, cs_field_t).expression, "%{ENV:C}");
+    ck_assert_str_eq(location->visitor_cookie->name, "cs");
+    ck_assert_str_eq(location->visitor_cookie->domain, "example.com");
 }
 END_TEST
 
@@ -501,6 +545,64 @@ START_TEST(merges)
 }
 END_TEST
 
+/* What is inside replaces what is outside, also where it says none. */
+static const struct {
+    const char *outer, *inner; /* ClickstreamAdd; NULL: not there */
+    apr_int64_t merged;
+} added[] = {
+    {NULL, NULL, 0},
+    {"event_id", NULL, CS_ADD_EVENT_ID},
+    {"event_id", "received_at", CS_ADD_RECEIVED_AT},
+    {"event_id received_at", "none", 0},
+    {"none", "event_id", CS_ADD_EVENT_ID},
+    {"none", NULL, 0},
+    {NULL, "received_at", CS_ADD_RECEIVED_AT},
+    {NULL, "none", 0},
+};
+
+START_TEST(merges_flags)
+{
+    cs_location_t *parent = new_location(), *child = new_location(), merged;
+
+    if (added[_i].outer)
+        read_location(parent, apr_pstrcat(pool, "ClickstreamAdd ", added[_i].outer, NULL));
+    if (added[_i].inner)
+        read_location(child, apr_pstrcat(pool, "ClickstreamAdd ", added[_i].inner, NULL));
+    cs_settings_merge(cs_location_settings, &merged, parent, child);
+    cs_settings_defaults(cs_location_settings, &merged, pool);
+    ck_assert_int_eq(merged.add, added[_i].merged);
+}
+END_TEST
+
+START_TEST(merges_lines_with_a_form_of_their_own)
+{
+    cs_location_t *parent = new_location(), *child = new_location(), *none = new_location(), merged;
+
+    read_location(parent, "ClickstreamTag OUTER any");
+    read_location(parent, "ClickstreamTag BOTH any");
+    read_location(parent, "ClickstreamField outer x");
+    read_location(parent, "ClickstreamVisitorCookie outer domain=example.com");
+    read_location(parent, "ClickstreamUnknownTags reject");
+    read_location(child, "ClickstreamTag BOTH integer");
+    read_location(child, "ClickstreamField inner x");
+    read_location(child, "ClickstreamVisitorCookie inner");
+    cs_settings_merge(cs_location_settings, &merged, parent, none);
+    ck_assert_int_eq(merged.tags->nelts, 2);
+    ck_assert_str_eq(APR_ARRAY_IDX(merged.fields, 0, cs_field_t).name, "outer");
+    ck_assert_str_eq(merged.visitor_cookie->name, "outer");
+    cs_settings_merge(cs_location_settings, &merged, parent, child);
+    ck_assert_int_eq(merged.tags->nelts, 1);
+    ck_assert_str_eq(APR_ARRAY_IDX(merged.tags, 0, cs_tag_t).name, "BOTH");
+    ck_assert_int_eq(APR_ARRAY_IDX(merged.tags, 0, cs_tag_t).type, CS_TAG_INTEGER);
+    ck_assert_int_eq(merged.fields->nelts, 1);
+    ck_assert_str_eq(APR_ARRAY_IDX(merged.fields, 0, cs_field_t).name, "inner");
+    ck_assert_str_eq(merged.visitor_cookie->name, "inner");
+    ck_assert_ptr_null(merged.visitor_cookie->domain);
+    ck_assert_int_eq(merged.unknown_tags, CS_UNKNOWN_TAGS_REJECT);
+    ck_assert_int_eq(parent->tags->nelts, 2);
+}
+END_TEST
+
 START_TEST(defaults_fill_what_is_unset)
 {
     cs_location_t *location = new_location();
@@ -516,6 +618,15 @@ START_TEST(defaults_fill_what_is_unset)
     ck_assert_ptr_null(location->clients);
     ck_assert_ptr_null(location->origins);
     ck_assert_ptr_null(location->deliver_to);
+    ck_assert_ptr_null(location->reject_to);
+    ck_assert_int_eq(location->pixel, CS_OFF);
+    ck_assert_int_eq(location->unknown_tags, CS_UNKNOWN_TAGS_ACCEPT);
+    ck_assert_int_eq(location->client_ip, CS_CLIENT_IP_FORWARDED);
+    ck_assert_int_eq(location->opt_out, CS_OPT_OUT_IGNORE);
+    ck_assert_int_eq(location->add, 0);
+    ck_assert_ptr_null(location->tags);
+    ck_assert_ptr_null(location->fields);
+    ck_assert_ptr_null(location->visitor_cookie);
 }
 END_TEST
 
@@ -535,10 +646,10 @@ START_TEST(checks_the_server)
     cs_server_t *server = new_server();
 
     ck_assert_ptr_null(cs_server_check(server, pool));
-    ck_assert_ptr_null(read_line(cs_server_settings, server, FOLDER));
-    check_sentence(cs_server_check(server, pool), "ClickstreamQueueDir", "clicks",
-                   "ClickstreamQueueDir /var/lib/clickstream");
-    ck_assert_ptr_null(read_line(cs_server_settings, server, "ClickstreamQueueDir /var/lib/queues"));
+    ck_assert_ptr_null(test_line(cs_server_settings, server, FOLDER));
+    test_sentence(cs_server_check(server, pool), "ClickstreamQueueDir", "clicks",
+                  "ClickstreamQueueDir /var/lib/clickstream");
+    ck_assert_ptr_null(test_line(cs_server_settings, server, "ClickstreamQueueDir /var/lib/queues"));
     ck_assert_str_eq(server->queue_dir, "/var/lib/queues");
     ck_assert_ptr_null(cs_server_check(server, pool));
 }
@@ -548,7 +659,7 @@ START_TEST(a_refused_stream_is_none)
 {
     cs_server_t *server = new_server();
 
-    ck_assert_ptr_nonnull(read_line(cs_server_settings, server, "ClickstreamStream clicks file"));
+    ck_assert_ptr_nonnull(test_line(cs_server_settings, server, "ClickstreamStream clicks file"));
     ck_assert_ptr_null(cs_server_stream(server, NULL));
     ck_assert_ptr_null(cs_server_check(server, pool));
 }
@@ -560,13 +671,71 @@ START_TEST(finds_a_stream)
 
     ck_assert_ptr_null(cs_server_stream(server, NULL));
     ck_assert_ptr_null(cs_server_stream(server, "clicks"));
-    ck_assert_ptr_null(read_line(cs_server_settings, server, FOLDER));
+    ck_assert_ptr_null(test_line(cs_server_settings, server, FOLDER));
     ck_assert_str_eq(cs_server_stream(server, NULL)->name, "clicks");
     ck_assert_str_eq(cs_server_stream(server, "clicks")->name, "clicks");
     ck_assert_ptr_null(cs_server_stream(server, "Clicks"));
-    ck_assert_ptr_null(read_line(cs_server_settings, server, "ClickstreamStream other file path=/srv"));
+    ck_assert_ptr_null(test_line(cs_server_settings, server, "ClickstreamStream other file path=/srv"));
     ck_assert_ptr_null(cs_server_stream(server, NULL));
     ck_assert_str_eq(cs_server_stream(server, "other")->name, "other");
+}
+END_TEST
+
+#define NO_KEY "ClickstreamAuth jwt: the tokens of client"
+
+/* What is in force at a place, SECRET in it being the path of one; `value` is NULL where it is good. */
+static const struct {
+    const char *lines[4], *value, *advice;
+} places[] = {
+    {{NULL}, NULL, NULL},
+    {{"ClickstreamAuth bearer", "ClickstreamClient app"}, NULL, NULL},
+    {{"ClickstreamAuth jwt"}, "no client whose tokens", "ClickstreamClient id secret=file, or key=file"},
+    {{"ClickstreamAuth jwt", "ClickstreamClient app"}, NO_KEY " app", "ClickstreamClient app secret=file"},
+    {{"ClickstreamAuth jwt", "ClickstreamClient app SECRET"}, NULL, NULL},
+    {{"ClickstreamAuth jwt", "ClickstreamClient app SECRET", "ClickstreamClient web SECRET"}, NULL, NULL},
+    {{"ClickstreamAuth jwt", "ClickstreamClient app SECRET", "ClickstreamClient web"},
+     NO_KEY " web",
+     "ClickstreamClient web secret=file, or key=file"},
+    {{"ClickstreamClient app SECRET"}, NULL, NULL},
+    {{"ClickstreamUnknownTags reject"}, "no tag is known", "write ClickstreamTag name any for each"},
+    {{"ClickstreamUnknownTags reject", "ClickstreamTag T any"}, NULL, NULL},
+    {{"ClickstreamUnknownTags accept"}, NULL, NULL},
+};
+
+START_TEST(checks_a_place)
+{
+    const char *secret = apr_pstrcat(pool, "secret=", test_file("s3cret"), NULL), *lines[5] = {NULL}, *error;
+
+    for (int i = 0; places[_i].lines[i]; i++) {
+        const char *at = strstr(places[_i].lines[i], "SECRET");
+        lines[i] = places[_i].lines[i];
+        if (at)
+            lines[i] = apr_pstrcat(pool, apr_pstrmemdup(pool, lines[i], (apr_size_t)(at - lines[i])), secret, NULL);
+    }
+    error = cs_location_check(test_location(lines), pool);
+    if (places[_i].value)
+        test_sentence(error, places[_i].lines[0], places[_i].value, places[_i].advice);
+    else
+        ck_assert_pstr_eq(error, NULL);
+}
+END_TEST
+
+START_TEST(checks_the_name_of_a_stream)
+{
+    cs_server_t *server = new_server();
+
+    ck_assert_str_eq(cs_server_check_stream(server, "ClickstreamDeliverTo", "clicks", pool),
+                     "ClickstreamDeliverTo clicks: there is no such stream: declare it with ClickstreamStream");
+    ck_assert_ptr_null(test_line(cs_server_settings, server, FOLDER));
+    ck_assert_ptr_null(cs_server_check_stream(server, "ClickstreamDeliverTo", "clicks", pool));
+    ck_assert_str_eq(cs_server_check_stream(server, "ClickstreamRejectTo", "Clicks", pool),
+                     "ClickstreamRejectTo Clicks: there is no such stream: declare it with ClickstreamStream, or write "
+                     "one of clicks");
+    ck_assert_ptr_null(test_line(cs_server_settings, server, "ClickstreamStream other file path=/srv"));
+    ck_assert_ptr_null(cs_server_check_stream(server, "ClickstreamRejectTo", "other", pool));
+    ck_assert_str_eq(cs_server_check_stream(server, "ClickstreamDeliverTo", "x", pool),
+                     "ClickstreamDeliverTo x: there is no such stream: declare it with ClickstreamStream, or write one "
+                     "of clicks, other");
 }
 END_TEST
 
@@ -596,11 +765,15 @@ static TCase *structs_case(void)
     tcase_add_test(tests, repeated_directives_append);
     tcase_add_test(tests, copies_what_it_keeps);
     tcase_add_test(tests, merges);
+    tcase_add_loop_test(tests, merges_flags, 0, ELEMENTS(added));
+    tcase_add_test(tests, merges_lines_with_a_form_of_their_own);
     tcase_add_test(tests, defaults_fill_what_is_unset);
     tcase_add_test(tests, defaults_do_not_add_to_a_list);
     tcase_add_test(tests, checks_the_server);
     tcase_add_test(tests, a_refused_stream_is_none);
     tcase_add_test(tests, finds_a_stream);
+    tcase_add_loop_test(tests, checks_a_place, 0, ELEMENTS(places));
+    tcase_add_test(tests, checks_the_name_of_a_stream);
     return tests;
 }
 

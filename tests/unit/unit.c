@@ -2,9 +2,12 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "unit.h"
 
+#include <apr_encode.h>
 #include <apr_file_io.h>
 #include <apr_general.h>
 #include <apr_strings.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +65,71 @@ const char *test_read(const char *path)
         ck_assert_int_eq(apr_file_read_full(file, text, (apr_size_t)info.size, NULL), APR_SUCCESS);
     apr_file_close(file);
     return text;
+}
+
+const char *test_file(const char *text)
+{
+    const char *path = apr_pstrcat(pool, test_folder(), "/file", NULL);
+    apr_file_t *file;
+
+    ck_assert_int_eq(apr_file_open(&file, path, APR_FOPEN_WRITE | APR_FOPEN_CREATE, APR_FPROT_OS_DEFAULT, pool),
+                     APR_SUCCESS);
+    ck_assert_int_eq(apr_file_write_full(file, text, strlen(text), NULL), APR_SUCCESS);
+    ck_assert_int_eq(apr_file_close(file), APR_SUCCESS);
+    return path;
+}
+
+const char *test_line(const cs_setting_t *table, void *settings, const char *line)
+{
+    char **argv;
+    int argc = 0;
+
+    ck_assert_int_eq(apr_tokenize_to_argv(line, &argv, pool), APR_SUCCESS);
+    while (argv[argc])
+        argc++;
+    return cs_settings_read(table, settings, argv[0], argc - 1, (const char *const *)argv + 1, pool);
+}
+
+const cs_location_t *test_location(const char *const *lines)
+{
+    cs_location_t *location = apr_palloc(pool, sizeof(*location));
+
+    cs_settings_unset(cs_location_settings, location);
+    for (; *lines; lines++) {
+        const char *error = test_line(cs_location_settings, location, *lines);
+        ck_assert_msg(!error, "%s", error);
+    }
+    cs_settings_defaults(cs_location_settings, location, pool);
+    return location;
+}
+
+void test_sentence(const char *error, const char *line, const char *value, const char *advice)
+{
+    const char *name = apr_pstrmemdup(pool, line, strcspn(line, " "));
+
+    ck_assert_msg(error != NULL, "%s: not refused", line);
+    ck_assert_msg(strncmp(error, name, strlen(name)) == 0, "%s: does not begin with %s", error, name);
+    ck_assert_msg(strstr(error, value) != NULL, "%s: has no %s", error, value);
+    ck_assert_msg(strstr(error, advice) != NULL, "%s: has no %s", error, advice);
+}
+
+static const char *base64url(const void *bytes, size_t length)
+{
+    return apr_pencode_base64_binary(pool, bytes, (apr_ssize_t)length, APR_ENCODE_BASE64URL, NULL);
+}
+
+const char *test_token(const char *issuer, const char *secret)
+{
+    static const char header[] = "{\"alg\":\"HS256\"}";
+    const char *payload = apr_psprintf(pool, "{\"iss\":\"%s\"}", issuer);
+    const char *text =
+        apr_pstrcat(pool, base64url(header, sizeof(header) - 1), ".", base64url(payload, strlen(payload)), NULL);
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned length;
+
+    ck_assert_ptr_nonnull(
+        HMAC(EVP_sha256(), secret, (int)strlen(secret), (const unsigned char *)text, strlen(text), digest, &length));
+    return apr_pstrcat(pool, text, ".", base64url(digest, length), NULL);
 }
 
 static void set_up(void)
