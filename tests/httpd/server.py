@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import pwd
+import re
 import resource
 import shutil
 import signal
@@ -54,7 +55,7 @@ ServerName localhost
 Listen 127.0.0.1:{port}
 PidFile "{root}/httpd.pid"
 ErrorLog "{root}/error.log"
-LogLevel warn clickstream:{loglevel}
+LogLevel warn
 ErrorLogFormat "[%t] [%-m:%l] [pid %P] %M"
 DefaultRuntimeDir "{root}"
 CoreDumpDirectory "{root}/cores"
@@ -68,9 +69,13 @@ LoadModule mpm_{mpm}_module "{libexec}/mod_mpm_{mpm}.so"
 LoadModule unixd_module "{libexec}/mod_unixd.so"
 </IfModule>
 LoadModule authz_core_module "{libexec}/mod_authz_core.so"
-LoadModule clickstream_module "{module}"
 {user}
 {processes}
+"""
+# What serves.
+MODULE_CONFIGURATION = """\
+LoadModule clickstream_module "{module}"
+LogLevel clickstream:{loglevel}
 {directives}
 <Location "/poc-kstream/">
     SetHandler clickstream
@@ -101,6 +106,14 @@ def public_folder():
     folder = pathlib.Path(tempfile.mkdtemp(prefix="clickstream-test-"))
     folder.chmod(0o755)
     return folder
+
+
+def run_example(page, port):
+    """Runs the `curl` that a page shows, but to a server on this machine; what it answers."""
+    command = re.search(r"^    (curl https://\S+/poc-kstream/ (?:.*\\\n)*.*)", page.read_text(), re.MULTILINE)[1]
+    command = re.sub(r"https://[\w.]+/", f"http://127.0.0.1:{port}/", command)
+    return subprocess.run(["sh", "-c", command], env={**os.environ, "TOKEN": "x"}, capture_output=True, text=True,
+                          timeout=30, check=True).stdout
 
 
 def give_to_user(path):
@@ -153,9 +166,12 @@ class Httpd:
     def configure(self, directives="", location=""):
         if "ClickstreamQueueDir" not in directives:
             directives = f'ClickstreamQueueDir "{self.queues}"\n{directives}'
-        directives = directives.replace("@ROOT@", str(self.root))
-        (self.root / "httpd.conf").write_text(
-            CONFIGURATION.format(directives=directives, location=location, **self.parts))
+        self.write_configuration(MODULE_CONFIGURATION, directives=directives, location=location)
+
+    def write_configuration(self, front_door, **parts):
+        """@ROOT@ in the parts is the server's folder."""
+        parts = {name: text.replace("@ROOT@", str(self.root)) for name, text in parts.items()}
+        (self.root / "httpd.conf").write_text((CONFIGURATION + front_door).format(**self.parts, **parts))
 
     def __enter__(self):
         self.start()
@@ -248,7 +264,8 @@ class Httpd:
                    "AddressSanitizer", "runtime error")
         expected = HARMLESS + self.expected_errors
         return [line for line in self.log().splitlines()
-                if any(text in line for text in suspect) and not any(text in line for text in expected)]
+                if (any(text in line for text in suspect) or line.startswith("clickstream: "))  # of the CGI
+                and not any(text in line for text in expected)]
 
     def backtraces(self):
         """Of what crashed, where there is a gdb to tell: a crash that comes once a day must not go unexplained."""

@@ -18,7 +18,8 @@ import pytest
 from cases import event as whole_event
 from cases import record as whole_record
 from load import Ledger, event, lines_of, record
-from server import BUILD, COLLECTED, HEADERS, LIBEXECDIR, TOP, Httpd, give_to_user, httpd_user, is_running, wait_for
+from server import BUILD, COLLECTED, HEADERS, LIBEXECDIR, TOP, Httpd, give_to_user, httpd_user, is_running, run_example, \
+    wait_for
 
 SHIPPED = TOP / "httpd-conf/cgi"
 PATH = "/poc-kstream/"
@@ -153,6 +154,12 @@ def test_the_shipped_files_collect(door, fake):
     wait_for(lambda: len(lines_of(fake)) >= 3, what="the events")
     assert sorted(lines_of(fake)) == sorted(map(record, (1, 2, 3)))
     assert door.ctl("send").returncode == 0
+
+
+def test_the_example_of_the_page_works(fake, keys):
+    with Site(fake, keys) as site:
+        assert run_example(SHIPPED / "README.md", site.port) == COLLECTED
+        wait_for(lambda: lines_of(fake), what="the event")
 
 
 def test_the_three_steps_name_what_is_there():

@@ -10,6 +10,7 @@ import subprocess
 import pytest
 from cases import EVENT, event, record, refusal
 from server import FILE_STREAM, Httpd, firehose_stream, give_to_user, httpd_user, public_folder, wait_for
+from tokens import keys
 
 NO_DATA = (500, refusal(50001, "Failed to collect data."))
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can take rights from httpd's user, or mount a disk")
@@ -99,8 +100,69 @@ LOCATION_LINES = [
     ("ClickstreamDeliverTo a/b", '"a/b"', "is no stream's name: 1 to 64 letters, digits, '_', '-' and '.'"),
     ("ClickstreamDeliverTo clicks more", '"more"', "is one argument too many"),
     ("ClickstreamClient", "", "an argument is missing"),
+    ("ClickstreamRejectTo", "", "an argument is missing"),
+    ("ClickstreamRejectTo a/b", '"a/b"', "is no stream's name: 1 to 64 letters, digits, '_', '-' and '.'"),
+    ("ClickstreamRejectTo clicks more", '"more"', "is one argument too many"),
     ("ClickstreamClient a b", '"b"', "is not possible here: write secret=file or key=file; one client a line"),
+    ("ClickstreamClient a secret=app.secret", '"app.secret"', "is not an absolute path: write it from the root"),
+    ("ClickstreamClient a key=", '""', "is not an absolute path: write it from the root"),
+    ("ClickstreamClient a secret=/nowhere/s", "/nowhere/s", "cannot be read: No such file or directory: write the path"),
+    ("ClickstreamClient a key=/nowhere/k", "/nowhere/k", "cannot be read: No such file or directory: write the path"),
+    ("ClickstreamClient a secret=/tmp", "/tmp", "is not a regular file: write the path of one"),
+    ("ClickstreamClient a secret=/dev/null", "/dev/null", "is not a regular file: write the path of one"),
+    ("ClickstreamClient a secret=@KEYS@/app.secret key=@KEYS@/ec.pem", "ec.pem",
+     "is one argument too many: write one client a line, with one key"),
+    ("ClickstreamClient a secret=@KEYS@/ec.pem", "ec.pem", "holds PEM, which is no secret: write key="),
+    ("ClickstreamClient a key=@KEYS@/app.secret", "app.secret",
+     "holds no PEM: write a PUBLIC KEY or a CERTIFICATE"),
+    ("ClickstreamClient a key=@KEYS@/ec.private", "ec.private",
+     "holds a private key, which belongs to the client alone: write the public key: openssl pkey -in"),
     ("ClickstreamAuth basic", '"basic"', "is not one of none|bearer|jwt"),
+    ("ClickstreamAuth jwt bearer", '"bearer"', "is one argument too many"),
+    ("ClickstreamPixel", "", "an argument is missing"),
+    ("ClickstreamPixel yes", '"yes"', "is not one of on|off"),
+    ("ClickstreamTag", "", "an argument is missing"),
+    ("ClickstreamTag LIKE_WOOD", "", "the type is missing: write one of any|string|integer"),
+    ("ClickstreamTag LIKE_WOOD int", '"int"', "is no type: write one of any|string|integer"),
+    ("ClickstreamTag LIKE_WOOD integer 0-1000", '"0-1000"', "is no range: write min..max, such as 0..1000"),
+    ("ClickstreamTag LIKE_WOOD integer ..", '".."', "is no range: write min..max"),
+    ("ClickstreamTag LIKE_WOOD integer 3..2", '"3..2"', "is no range: write min..max"),
+    ("ClickstreamTag LIKE_WOOD integer a..b", '"a..b"', "is no range: write min..max"),
+    ("ClickstreamTag LIKE_WOOD integer 0x1..0x2", '"0x1..0x2"', "is no range: write min..max"),
+    ("ClickstreamTag LIKE_WOOD integer 0..inf", '"0..inf"', "is no range: write min..max"),
+    ("ClickstreamTag LIKE_WOOD number 0..9007199254740992", '"0..9007199254740992"', "is no range: write min..max"),
+    ("ClickstreamTag LIKE_WOOD integer 0 1000", '"1000"', "is one argument too many: write the range as min..max"),
+    *((f"ClickstreamTag A {kind} 0..1", '"0..1"', "is one argument too many: only a string, integer, number, object or "
+       "array has a range") for kind in ("any", "boolean", "language", "geo")),
+    ("ClickstreamTag A any\nClickstreamTag A string", "tag A", "there is a line for the tag A already"),
+    ("ClickstreamUnknownTags", "", "an argument is missing"),
+    ("ClickstreamUnknownTags refuse", '"refuse"', "is not one of accept|reject"),
+    ("ClickstreamClientIP", "", "an argument is missing"),
+    ("ClickstreamClientIP on", '"on"', "is not one of forwarded|remote|anonymized|off"),
+    ("ClickstreamAdd", "", "an argument is missing"),
+    ("ClickstreamAdd event_id time", '"time"', "is not one of none|event_id|received_at"),
+    ("ClickstreamField", "", "an argument is missing"),
+    ("ClickstreamField country", "", 'the expression is missing: write it in quotes, such as "%{ENV:MM_COUNTRY_CODE}"'),
+    ("ClickstreamField country a b", '"b"', "is one argument too many: put quotes around the whole expression"),
+    ('ClickstreamField "a b" x', '"a b"', "is no field's name: 1 to 64 letters, digits, '_', '-' and '.'"),
+    (f"ClickstreamField {'x' * 65} x", "x" * 65, "is no field's name"),
+    *((f"ClickstreamField {name} x", name, "is a name of the server's own: write another one")
+      for name in ("client_id", "client_ip", "user_agent", "visitor_id", "event_id", "received_at")),
+    ("ClickstreamField a x\nClickstreamField a y", "field a", "there is a field a already: give this one another name"),
+    ('ClickstreamField a "%{ENV:"', '"%{ENV:"', "is no expression of httpd's: "),
+    ('ClickstreamField a "%{nothing:x}"', '"%{nothing:x}"', "is no expression of httpd's: "),
+    ('ClickstreamField a "%{NO_VARIABLE}"', '"%{NO_VARIABLE}"', "is no expression of httpd's: "),
+    ("ClickstreamVisitorCookie", "", "an argument is missing"),
+    ('ClickstreamVisitorCookie "a b"', '"a b"', "is no cookie's name: write letters, digits, '_' and '-'"),
+    ("ClickstreamVisitorCookie a=b", '"a=b"', "is no cookie's name"),
+    ("ClickstreamVisitorCookie v 395d", '"395d"', "is not possible here: write max-age=395d or domain=example.com"),
+    ("ClickstreamVisitorCookie v max-age=395", 'max-age=: "395"', TIME_FORM + "1s to 400d"),
+    ("ClickstreamVisitorCookie v max-age=401d", 'max-age=: "401d"', TIME_FORM + "1s to 400d"),
+    ("ClickstreamVisitorCookie v max-age=1ms", 'max-age=: "1ms"', TIME_FORM + "1s to 400d"),
+    ("ClickstreamVisitorCookie v domain=", '"domain="', "is no domain: write domain=example.com"),
+    ("ClickstreamVisitorCookie v 'domain=a; Path=/'", '"domain=a; Path=/"', "is no domain: write domain=example.com"),
+    ("ClickstreamOptOut", "", "an argument is missing"),
+    ("ClickstreamOptOut yes", '"yes"', "is not one of ignore|anonymize|drop"),
     ("ClickstreamAllowOrigin app.example.com", '"app.example.com"',
      "is no origin: write https://app.example.com, https://*.example.com or *"),
     ("ClickstreamAllowOrigin https://app.example.com/", '"https://app.example.com/"', "is no origin"),
@@ -119,6 +181,10 @@ LOCATION_LINES = [
 ]
 
 
+def configure_with_keys(server, *parts):
+    server.configure(*(part.replace("@KEYS@", str(keys())) for part in parts))
+
+
 def check_wrong(server, line, *texts):
     code, said = server.check()
     assert code != 0
@@ -132,15 +198,23 @@ def test_wrong_line(server, line, value, advice):
     check_wrong(server, line, value, advice)
 
 
-@pytest.mark.parametrize("line, value, advice", LOCATION_LINES, ids=[row[0] for row in LOCATION_LINES])
+@pytest.mark.parametrize("line, value, advice", LOCATION_LINES, ids=[row[0][:60] for row in LOCATION_LINES])
 def test_wrong_line_of_a_location(server, line, value, advice):
-    server.configure(FILE_STREAM, line)
+    configure_with_keys(server, FILE_STREAM, line)
     check_wrong(server, line, value, advice)
 
 
 # --- lines that do not fit together: (directives, location, what is said) ---
 
 NO_SUCH = "there is no such stream: declare it with ClickstreamStream, or write one of "
+JWT = "ClickstreamAuth jwt"
+SECRET = "secret=@KEYS@/app.secret"
+NO_CLIENT = ("ClickstreamAuth jwt: there is no client whose tokens could be verified: write ClickstreamClient id "
+             "secret=file, or key=file")
+NO_KEY = ("ClickstreamAuth jwt: the tokens of client {} cannot be verified: write ClickstreamClient {} secret=file, or "
+          "key=file")
+NO_TAGS = ("ClickstreamUnknownTags reject: no tag is known, so nothing could be collected: write ClickstreamTag name any "
+           "for each")
 TOGETHER = {
     "unknown stream": (FILE_STREAM, "ClickstreamDeliverTo cliks", "ClickstreamDeliverTo cliks: " + NO_SUCH + "clicks"),
     "unknown stream of several": (FILE_STREAM + "\nClickstreamStream more file path=/tmp/x",
@@ -151,6 +225,21 @@ TOGETHER = {
     "unknown stream in a virtual host": (
         FILE_STREAM + '\n<VirtualHost *:*>\n<Location "/a/">\nClickstreamDeliverTo other\n</Location>\n</VirtualHost>',
         "", "ClickstreamDeliverTo other: " + NO_SUCH + "clicks"),
+    "refused events to an unknown stream": (FILE_STREAM, "ClickstreamRejectTo refusd",
+                                            "ClickstreamRejectTo refusd: " + NO_SUCH + "clicks"),
+    "jwt without clients": (FILE_STREAM, JWT, NO_CLIENT),
+    "jwt with a client without a key": (FILE_STREAM, f"{JWT}\nClickstreamClient app {SECRET}\nClickstreamClient web",
+                                        NO_KEY.format("web", "web")),
+    "jwt with a client of an outer section": (f"{FILE_STREAM}\nClickstreamClient outer", JWT,
+                                              NO_KEY.format("outer", "outer")),
+    "jwt of an outer section": (f"{FILE_STREAM}\n{JWT}\nClickstreamClient app {SECRET}", "ClickstreamClient inner",
+                                NO_KEY.format("inner", "inner")),
+    "jwt of an outer section, without clients": (f"{FILE_STREAM}\n{JWT}", "", NO_CLIENT),
+    "jwt in a virtual host": (
+        f'{FILE_STREAM}\n<VirtualHost *:*>\n{JWT}\n<Location "/a/">\nSetHandler clickstream\n</Location>\n'
+        "</VirtualHost>", "", NO_CLIENT),
+    "unknown tags without known ones": (FILE_STREAM, "ClickstreamUnknownTags reject", NO_TAGS),
+    "unknown tags of an outer section": (f"{FILE_STREAM}\nClickstreamUnknownTags reject", "ClickstreamPixel on", NO_TAGS),
     "handler without a stream": ("", "", "SetHandler clickstream: there is no stream to deliver to: write "
                                  "ClickstreamStream, such as ClickstreamStream clicks firehose region=us-east-1"),
     "stream without a folder": (
@@ -165,17 +254,34 @@ TOGETHER = {
 
 @pytest.mark.parametrize("directives, location, sentence", TOGETHER.values(), ids=TOGETHER)
 def test_lines_that_do_not_fit_together(server, directives, location, sentence):
-    server.configure(directives, location)
+    configure_with_keys(server, directives, location)
     code, said = server.check()
     assert code != 0
     assert sentence in said
 
 
-def test_the_place_of_the_line_is_named(server):
-    server.configure(FILE_STREAM, "ClickstreamDeliverTo other")
-    lines = (server.root / "httpd.conf").read_text().splitlines()
-    number = lines.index("ClickstreamDeliverTo other") + 1
-    assert f"{server.root}/httpd.conf, line {number}: ClickstreamDeliverTo other" in server.check()[1]
+# The line that is named, among others.
+PLACES = {
+    "ClickstreamDeliverTo other": "ClickstreamDeliverTo other: ",
+    "ClickstreamRejectTo other": "ClickstreamRejectTo other: ",
+    "SetHandler clickstream\nClickstreamAuth jwt": NO_CLIENT,
+    "SetHandler clickstream\nClickstreamUnknownTags reject": NO_TAGS,
+}
+
+
+@pytest.mark.parametrize("lines", PLACES)
+def test_the_place_of_the_line_is_named(server, lines):
+    server.configure(FILE_STREAM, f'</Location>\n<Location "/other/">\n{lines}')
+    written = (server.root / "httpd.conf").read_text().splitlines()
+    number = len(written) - written[::-1].index(lines.splitlines()[0])
+    assert f"{server.root}/httpd.conf, line {number}: {PLACES[lines]}" in server.check()[1]
+
+
+def test_the_place_of_a_wrong_expression_is_named(server):
+    line = 'ClickstreamField a "%{NO_VARIABLE}"'
+    server.configure(FILE_STREAM, line)
+    number = (server.root / "httpd.conf").read_text().splitlines().index(line) + 1
+    assert f"Syntax error on line {number} of {server.root}/httpd.conf:" in server.check()[1]
 
 
 GOOD = {
@@ -196,12 +302,27 @@ GOOD = {
                           "ClickstreamAuth bearer\nClickstreamAllowOrigin * https://*.example.com http://[::1]:8080\n"
                           "ClickstreamMaxBody 64M\nClickstreamMaxEvents 100000\nClickstreamMaxEvent 1000K\n"
                           "ClickstreamMaxDepth 64\nClickstreamRequire token tag"),
+    "all that verifies, asks and adds": (
+        FILE + "\nClickstreamStream refused file path=/tmp/y",
+        f"{JWT}\nClickstreamClient app {SECRET}\nClickstreamClient rsa key=@KEYS@/rsa.pem\n"
+        "ClickstreamClient cert KEY=@KEYS@/cert.pem\nClickstreamRejectTo refused\nClickstreamPixel ON\n"
+        "ClickstreamTag A any\nClickstreamTag B String 1..5\nClickstreamTag C integer ..-1\n"
+        "ClickstreamTag D number -0.5..9007199254740991\nClickstreamTag E object 1..\nClickstreamTag F array 0..0\n"
+        "ClickstreamTag G language\nClickstreamTag H geo\nClickstreamTag I boolean\nClickstreamUnknownTags reject\n"
+        "ClickstreamClientIP anonymized\nClickstreamAdd event_id\nClickstreamAdd Received_At\n"
+        "ClickstreamField a %{HTTP_HOST}\nClickstreamField b '%{tolower:%{HTTP:X-A}}'\n"
+        "ClickstreamVisitorCookie v max-age=400d domain=.example.com\nClickstreamOptOut drop"),
+    "ClickstreamAdd none": (FILE, "ClickstreamAdd none"),
+    "keys that nobody asks for": (FILE, f"ClickstreamClient app {SECRET}\nClickstreamClient web"),
+    "jwt with the clients of an outer section": (f"{FILE}\nClickstreamClient app {SECRET}", JWT),
+    "jwt where nothing collects": (f'{FILE}\n<Location "/a/">\n{JWT}\n</Location>', ""),
+    "unknown tags with the tags of an outer section": (f"{FILE}\nClickstreamTag A any", "ClickstreamUnknownTags reject"),
 }
 
 
 @pytest.mark.parametrize("directives, location", GOOD.values(), ids=GOOD)
 def test_good_lines(server, directives, location):
-    server.configure(directives, location)
+    configure_with_keys(server, directives, location)
     assert server.check() == (0, "Syntax OK\n")
 
 

@@ -1,6 +1,7 @@
 """What the README shows a stranger: `make demo`, and the configuration for AWS that is shipped."""
 # SPDX-License-Identifier: Apache-2.0
 
+import gzip
 import os
 import re
 import shutil
@@ -10,8 +11,10 @@ import subprocess
 import urllib.request
 
 import pytest
+from cases_body import bomb
 from load import event, record
-from server import BUILD, FILE_STREAM, TOP, Httpd, free_port, is_running, public_folder, wait_for
+from server import BUILD, COLLECTED, FILE_STREAM, HEADERS, LIBEXECDIR, TOP, Httpd, free_port, is_running, \
+    public_folder, run_example, wait_for
 
 DEMO = BUILD / "httpd-conf/demo/demo.sh"
 SHIPPED = TOP / "httpd-conf/clickstream.conf"
@@ -86,15 +89,60 @@ def test_the_shipped_configuration_is_right():
     assert (code, "Syntax OK" in said) == (0, True), said
 
 
-def test_the_shipped_configuration_collects(fake, keys):
+def shipped(fake):
     """As it is, but for where the queue and Firehose are."""
     text = SHIPPED.read_text()
     assert "/var/lib/clickstream" in text and "region=us-east-1" in text
     text = text.replace("ClickstreamQueueDir /var/lib/clickstream", 'ClickstreamQueueDir "@ROOT@/made/queues"')
-    text = text.replace("region=us-east-1", f"region=us-east-1 endpoint={fake.url}/ ca={fake.directory}/public-ca.pem")
-    with Httpd(text, environment=keys) as httpd:
+    return text.replace("region=us-east-1", f"region=us-east-1 endpoint={fake.url}/ ca={fake.directory}/public-ca.pem")
+
+
+def test_the_shipped_configuration_collects(fake, keys):
+    with Httpd(shipped(fake), environment=keys) as httpd:
         answer = httpd.post(event(1), headers=None)
         assert answer.status == 200
         assert httpd.request(body=event(2), headers={"client_id": "stranger", "Authorization": "Bearer x"}).status == 403
         wait_for(fake.records, what="the event")
     assert b"".join(fake.records()).decode() == record(1) + "\n"
+
+
+def test_the_example_of_the_page_works(fake, keys):
+    with Httpd(shipped(fake), environment=keys) as httpd:
+        assert run_example(TOP / "README.md", httpd.port) == COLLECTED
+        wait_for(fake.records, what="the event")
+
+
+def packed(text):
+    return {"body": gzip.compress(text.encode()), "headers": {**HEADERS, "Content-Encoding": "gzip"}}
+
+
+def test_the_shipped_configuration_inflates(fake, keys):
+    """Where httpd has mod_deflate; and not beyond the limit."""
+    deflate = f'LoadModule deflate_module "{LIBEXECDIR}/mod_deflate.so"\n'
+    with Httpd(deflate + shipped(fake), environment=keys) as httpd:
+        assert httpd.request(**packed(event(1))).status == 200
+        assert httpd.request(**{**packed(""), "body": bomb(4 << 20)}).status == 413
+        wait_for(fake.records, what="the event")
+    assert b"".join(fake.records()).decode() == record(1) + "\n"
+
+
+def test_the_shipped_configuration_refuses_what_it_cannot_inflate(fake, keys):
+    with Httpd(shipped(fake), environment=keys) as httpd:
+        assert httpd.request(**packed(event(1))).status == 415
+        assert httpd.post(event(2), headers=None).status == 200
+        wait_for(fake.records, what="the event")
+    assert b"".join(fake.records()).decode() == record(2) + "\n"
+
+
+def test_the_demo_inflates(demo_folder):
+    port = free_port()
+    process = start_demo(port, demo_folder)
+    try:
+        wait_for(lambda: "until Ctrl-C" in (demo_folder / "output").read_text(), what="the demo to serve")
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/poc-kstream/", packed(event(1))["body"],
+                                         packed("")["headers"])
+        with urllib.request.urlopen(request) as response:
+            assert response.status == 200
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 0

@@ -1,0 +1,136 @@
+"""Which stream and which settings a location has, and what happens when a queue is full."""
+# SPDX-License-Identifier: Apache-2.0
+
+import pytest
+from cases import A, B, EVENT, event, padded, record, refusal
+from doors import PATH, Collector, location
+from server import HEADERS, Httpd, firehose_stream, wait_for
+
+# --- which stream, which settings ---
+
+
+def test_streams_of_locations():
+    places = (location("/a/", "ClickstreamDeliverTo a") + location("/b/", "ClickstreamDeliverTo b")
+              + location("/a/b/", "ClickstreamDeliverTo b"))
+    with Collector(places, streams=("a", "b")) as server:
+        server.expected_errors = ["no stream for /poc-kstream/: there are several, so write ClickstreamDeliverTo NAME"]
+        for path in ("/a/", "/b/", "/a/b/"):
+            assert server.post(event(f'"at":"{path}"'), path=path).status == 200
+        response = server.post(EVENT)
+        assert (response.status, response.text) == (500, refusal(50001, "Failed to collect data."))
+        assert server.expected_errors[0] in server.log()
+        wait_for(lambda: len(server.delivered_lines("a")) == 1 and len(server.delivered_lines("b")) == 2)
+        assert server.delivered_lines("a") == [record(event('"at":"/a/"'))]
+        assert server.delivered_lines("b") == [record(event(f'"at":"{path}"')) for path in ("/b/", "/a/b/")]
+
+
+MERGED = """
+ClickstreamClient everywhere
+ClickstreamMaxEvents 2
+<Location "/poc-kstream/inner/">
+    ClickstreamClient inner
+    ClickstreamRequire a
+    ClickstreamRequire b
+</Location>
+<VirtualHost *:*>
+    ServerName first.example
+</VirtualHost>
+<VirtualHost *:*>
+    ServerName second.example
+    ClickstreamMaxEvents 1
+    <Location "/poc-kstream/">
+        ClickstreamAuth none
+        ClickstreamRequire token
+    </Location>
+</VirtualHost>
+"""
+FIRST, SECOND = {"Host": "first.example"}, {"Host": "second.example", "Authorization": None}
+EVERYWHERE, INNER = {"client_id": "everywhere"}, {"client_id": "inner"}
+# (path behind ours, headers, body, status) with the configuration above.
+MERGES = [
+    ("", {**FIRST, **EVERYWHERE}, f"[{A},{B}]", 200),
+    ("", {**FIRST, **EVERYWHERE}, f"[{A},{A},{A}]", 413),
+    ("", {**FIRST, **INNER}, A, 403),
+    ("", {**FIRST, **EVERYWHERE, "Authorization": None}, A, 401),
+    ("inner/", {**FIRST, **INNER}, '[{"a":1,"b":1},{"b":1,"a":1}]', 200),
+    ("inner/", {**FIRST, **INNER}, '{"a":1}', 400),
+    ("inner/", {**FIRST, **INNER}, "[1,2,3]", 413),
+    ("inner/", {**FIRST, **EVERYWHERE}, A, 403),
+    ("", {**SECOND, **EVERYWHERE}, '{"token":"a"}', 200),
+    ("", {**SECOND, **EVERYWHERE}, f"[{A},{B}]", 413),
+    # The virtual host's Location comes after the main server's, as httpd merges them.
+    ("inner/", {**SECOND, **INNER}, '{"token":"a"}', 200),
+    ("inner/", {**SECOND, **INNER}, '{"a":1,"b":1}', 400),
+]
+
+
+def test_settings_are_merged():
+    with Collector(MERGED) as server:
+        found = [server.post(body, path=PATH + path, headers={**HEADERS, **headers}).status
+                 for path, headers, body, _ in MERGES]
+        assert found == [row[-1] for row in MERGES]
+
+
+# --- a queue that is full ---
+
+FULL = refusal(503, "Queue full, try again later.")
+TROUBLE = ["its queue is full, clients get 503", "not all was taken"]
+LARGE = "ClickstreamMaxBody 4M"
+
+
+def sized_event(number, size=60_000):
+    return padded(size).replace("xxxxxxxx", f"{number:08}", 1)
+
+
+def fill(server):
+    """Posts until there is no room; returns what was collected, and the answer that said so."""
+    sent = []
+    while True:
+        text = sized_event(len(sent))
+        response = server.post(text)
+        if response.status != 200:
+            return sent, response
+        sent.append(text)
+
+
+def delivered_by(fake):
+    return b"".join(fake.records()).decode().split("\n")[:-1]
+
+
+@pytest.mark.parametrize("fault", [{"kind": "status", "code": 500}, {"kind": "hang", "seconds": 60}],
+                         ids=lambda fault: fault["kind"])
+def test_queue_full(fake, keys, fault):
+    # Where Firehose hangs, a request is given up after the least time that can be set.
+    stream = firehose_stream(fake, "queue=1M linger=1ms timeout=1s")
+    fake.faults([fault])
+    with Httpd(stream, LARGE, environment=keys) as server:
+        server.expected_errors = TROUBLE
+        sent, response = fill(server)
+        assert (response.status, response.text, response.headers["Retry-After"]) == (503, FULL, "5")
+        assert len(sent) == (1 << 20) // 60_480, "a frame and the additions take 480 bytes at most"
+        # A small event has room, and so it must not be taken out of a request that has none as a whole.
+        small = event('"value":"small"')
+        response = server.post(f"[{small},{sized_event(99)}]")
+        assert (response.status, response.text) == (503, FULL)
+        assert server.post(A).status == 200
+        assert TROUBLE[0] in server.log()
+        fake.faults([])
+        wait_for(lambda: len(delivered_by(fake)) > len(sent), what="what was collected")
+        assert server.post(B).status == 200
+        # What Firehose has is settled a little later.
+        wait_for(lambda: server.post(f"[{small},{sized_event(99)}]").status == 200, what="room")
+        expected = [*sent, A, B, small, sized_event(99)]
+        wait_for(lambda: len(delivered_by(fake)) >= len(expected), what="the rest")
+    # Several requests are under way at once, so the order is not ours to promise.
+    assert sorted(delivered_by(fake)) == sorted(map(record, expected))
+
+
+def test_more_than_the_queue_can_ever_hold(fake, keys):
+    with Httpd(firehose_stream(fake, "queue=1M linger=1ms"), LARGE, environment=keys) as server:
+        server.expected_errors = ["its queue cannot be used, clients get 413: write a larger queue="]
+        response = server.post(f"[{','.join(map(sized_event, range(20)))}]")
+        assert (response.status, response.text) == (
+            413, refusal(413, "More events than the queue can hold: send fewer at once"))
+        assert server.expected_errors[0] in server.log()
+        assert server.post(A).status == 200
+        wait_for(lambda: delivered_by(fake) == [record(A)])
