@@ -6,26 +6,17 @@
 #include <string.h>
 #include <strings.h>
 
-#include "collect/address.h"
 #include "collect/auth.h"
 #include "collect/cors.h"
+#include "collect/identity.h"
 #include "collect/pixel.h"
-#include "collect/visitor.h"
 
 /* How long a client is told to wait when the queue is full: by then a sender that works has made room. */
 #define RETRY_AFTER "5"
 
 static const char *header(const cs_collect_t *collect, const char *name)
 {
-    return collect->request.header(collect->request.from, name);
-}
-
-/* NULL for a header that is empty, too. */
-static const char *filled_header(const cs_collect_t *collect, const char *name)
-{
-    const char *value = header(collect, name);
-
-    return value && *value ? value : NULL;
+    return cs_request_header(&collect->request, name);
 }
 
 /* --- responses --- */
@@ -164,84 +155,6 @@ static int is_authorized(cs_collect_t *collect)
     return 1;
 }
 
-/* Global Privacy Control, and its predecessor. */
-static int is_opted_out(const cs_collect_t *collect)
-{
-    const char *gpc = header(collect, "Sec-GPC"), *dnt = header(collect, "DNT");
-
-    return (gpc && strcmp(gpc, "1") == 0) || (dnt && strcmp(dnt, "1") == 0);
-}
-
-static const char *client_ip(const cs_collect_t *collect, int opted_out)
-{
-    apr_int64_t which = collect->settings->client_ip;
-    const char *address = which == CS_CLIENT_IP_REMOTE ? NULL : filled_header(collect, "X-Forwarded-For");
-
-    if (which == CS_CLIENT_IP_OFF)
-        return NULL;
-    if (which == CS_CLIENT_IP_ANONYMIZED || opted_out) {
-        address = address ? cs_address_anonymize(address, collect->pool) : NULL;
-        return address ? address : cs_address_anonymize(collect->request.remote_address, collect->pool);
-    }
-    return address ? address : collect->request.remote_address;
-}
-
-static void add_fields(cs_collect_t *collect)
-{
-    const apr_array_header_t *fields = collect->settings->fields;
-
-    for (int i = 0; fields && i < fields->nelts; i++) {
-        const cs_field_t *field = &APR_ARRAY_IDX(fields, i, cs_field_t);
-        const char *value = collect->request.field(collect->request.from, field);
-        cs_additions_add(&collect->additions, field->name, value && *value ? value : NULL);
-    }
-}
-
-/* Returns 0 where there is no randomness. */
-static int add_visitor(cs_collect_t *collect, int opted_out)
-{
-    const cs_cookie_t *cookie = collect->settings->visitor_cookie;
-    unsigned char random[16];
-    const char *id = NULL;
-
-    if (!cookie)
-        return 1;
-    if (!opted_out) {
-        if (!(id = cs_visitor_find(header(collect, "Cookie"), cookie->name, collect->pool))) {
-            if (collect->request.random(random, sizeof(random)) != 1)
-                return 0;
-            id = cs_visitor_create(random, collect->pool);
-        }
-        collect->cookie = cs_visitor_cookie(cookie, id, collect->request.secure, collect->pool);
-    }
-    cs_additions_add(&collect->additions, "visitor_id", id);
-    return 1;
-}
-
-/* What the server adds to each event. Returns 0 where there is no randomness. */
-static int prepare_additions(cs_collect_t *collect)
-{
-    const cs_location_t *settings = collect->settings;
-    int opted_out = settings->opt_out != CS_OPT_OUT_IGNORE && is_opted_out(collect);
-    char *received_at = apr_palloc(collect->pool, CS_TIME_TEXT);
-
-    cs_time_text(received_at, collect->request.now);
-    collect->received_at = received_at;
-    collect->drop = opted_out && settings->opt_out == CS_OPT_OUT_DROP;
-    collect->client_ip = client_ip(collect, opted_out);
-    cs_additions_begin(&collect->additions, collect->client_id, collect->client_ip,
-                       filled_header(collect, "User-Agent"), collect->pool);
-    add_fields(collect);
-    if (!add_visitor(collect, opted_out))
-        return 0;
-    if (settings->add & CS_ADD_RECEIVED_AT)
-        cs_additions_add(&collect->additions, "received_at", received_at);
-    if (!(settings->add & CS_ADD_EVENT_ID))
-        return 1;
-    cs_additions_reserve(&collect->additions, "event_id");
-    return collect->request.random(collect->seed, sizeof(collect->seed)) == 1;
-}
-
 static void start(cs_collect_t *collect, apr_pool_t *pool)
 {
     *collect = (cs_collect_t){.pool = pool,
@@ -286,7 +199,7 @@ int cs_collect_begin(cs_collect_t *collect, const cs_request_t *request, const c
         refuse(collect, 415, "Unsupported media type");
         return 0;
     }
-    if (!prepare_additions(collect)) {
+    if (!cs_gather(&collect->gathered, request, collect->client_id, settings, pool)) {
         fail(collect);
         return 0;
     }
@@ -303,8 +216,8 @@ static cs_reason_t take_event(void *to, const cs_event_t *event)
     int with_id = (collect->settings->add & CS_ADD_EVENT_ID) != 0;
 
     if (with_id)
-        cs_uuid_timed(id, collect->seed, collect->request.now, (apr_uint32_t)collect->records->nelts);
-    record = cs_record_write(event, &collect->additions, with_id ? id : NULL, collect->pool);
+        cs_uuid_timed(id, collect->gathered.seed, collect->request.now, (apr_uint32_t)collect->records->nelts);
+    record = cs_record_write(event, &collect->gathered.additions, with_id ? id : NULL, collect->pool);
     if (record.length >= CS_RECORD_MAX) /* a newline has to fit as well */
         return CS_REASON_TOO_LARGE;
     APR_ARRAY_PUSH(collect->records, cs_span_t) = record;
@@ -322,9 +235,9 @@ static void reject_event(void *to, const cs_rejection_t *rejection)
     APR_ARRAY_PUSH(collect->rejects, cs_span_t) =
         cs_refused_write(&(cs_refused_t){.reason = cs_reason_name(rejection->reason),
                                          .field = rejection->field,
-                                         .received_at = collect->received_at,
+                                         .received_at = collect->gathered.received_at,
                                          .client_id = collect->client_id,
-                                         .client_ip = collect->client_ip,
+                                         .client_ip = collect->gathered.client_ip,
                                          .event = rejection->text},
                          collect->pool);
 }
@@ -343,8 +256,8 @@ static void promise(cs_collect_t *collect, cs_body_t kind)
         apr_table_setn(collect->headers, "Content-Type", "image/gif");
         collect->body = cs_pixel_gif;
     }
-    if (collect->cookie)
-        apr_table_setn(collect->headers, "Set-Cookie", collect->cookie);
+    if (collect->gathered.cookie)
+        apr_table_setn(collect->headers, "Set-Cookie", collect->gathered.cookie);
 }
 
 /* As if it had been kept, so that no app need know; the records are gone. */
@@ -402,7 +315,7 @@ void cs_collect_body(cs_collect_t *collect, cs_parser_t *parser, const char *bod
         respond(collect, 400, "400", "Invalid clickstream.", rejected_list(collect));
     else
         promise(collect, kind);
-    if (collect->drop)
+    if (collect->gathered.drop)
         drop_events(collect);
 }
 

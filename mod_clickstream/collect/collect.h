@@ -12,25 +12,8 @@
 
 #include <apr_errno.h>
 
-#include "collect/enrich.h"
+#include "collect/gather.h"
 #include "common/settings.h"
-
-/* What a front door knows of a request. Everything is the front door's, and must live as long as the pool
- * that is given to cs_collect_begin(). */
-typedef struct cs_request_t {
-    const char *method;         /* as sent: a HEAD is no GET here */
-    const char *query;          /* after the '?', or NULL */
-    const char *remote_address; /* of the client as httpd sees it, or NULL */
-    apr_time_t now;             /* when it came */
-    int secure;                 /* it came over TLS */
-    /* The value of a request header, or NULL. Several of one name come joined with ", ". */
-    const char *(*header)(void *from, const char *name);
-    /* The value of a ClickstreamField's expression; NULL or "" for none. */
-    const char *(*field)(void *from, const cs_field_t *field);
-    /* Fills with randomness; returns 1, as OpenSSL's RAND_bytes() does. */
-    int (*random)(unsigned char *bytes, int count);
-    void *from;
-} cs_request_t;
 
 typedef struct cs_collect_t {
     int status;                   /* of the response */
@@ -46,11 +29,8 @@ typedef struct cs_collect_t {
     apr_pool_t *pool;
     cs_request_t request;
     int pixel; /* the event is in the query */
-    int drop;  /* nothing is kept */
-    const char *client_id, *client_ip, *received_at;
-    const char *cookie; /* what Set-Cookie says when events are collected */
-    cs_additions_t additions;
-    unsigned char seed[16];         /* of the events' ids */
+    const char *client_id;
+    cs_gathered_t gathered;
     apr_array_header_t *rejections; /* cs_rejection_t */
 } cs_collect_t;
 
