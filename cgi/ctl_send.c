@@ -1,6 +1,5 @@
 /* clickstreamctl send: delivers what waits, each stream in a thread of its own, so that none waits for another.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <apr_allocator.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -43,18 +42,6 @@ static void *drain(void *data)
     return NULL;
 }
 
-static apr_pool_t *private_pool(void)
-{
-    apr_allocator_t *allocator;
-    apr_pool_t *pool;
-
-    if (apr_allocator_create(&allocator) != APR_SUCCESS ||
-        apr_pool_create_unmanaged_ex(&pool, NULL, allocator) != APR_SUCCESS)
-        return NULL;
-    apr_allocator_owner_set(allocator, pool);
-    return pool;
-}
-
 /* From pthread_create() on the status is the thread's. */
 static void start_lane(lane_t *lane)
 {
@@ -64,7 +51,7 @@ static void start_lane(lane_t *lane)
     lane->status = APR_STATUS_IS_ENOENT(status) ? APR_SUCCESS : APR_EGENERAL;
     if (status != APR_SUCCESS)
         return;
-    lane->running = (lane->pool = private_pool()) && pthread_create(&lane->thread, NULL, drain, lane) == 0;
+    lane->running = (lane->pool = cs_sender_pool()) && pthread_create(&lane->thread, NULL, drain, lane) == 0;
     if (!lane->running)
         ctl_complain("stream %s: there is no memory for its sender", lane->stream->name);
 }

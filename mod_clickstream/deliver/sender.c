@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "deliver/sender.h"
 
+#include <apr_allocator.h>
 #include <apr_strings.h>
 #include <openssl/rand.h>
 #include <string.h>
@@ -52,6 +53,18 @@ typedef struct sender_t {
 
     repeated_t trouble, rejects;
 } sender_t;
+
+apr_pool_t *cs_sender_pool(void)
+{
+    apr_allocator_t *allocator;
+    apr_pool_t *pool;
+
+    if (apr_allocator_create(&allocator) != APR_SUCCESS ||
+        apr_pool_create_unmanaged_ex(&pool, NULL, allocator) != APR_SUCCESS)
+        return NULL;
+    apr_allocator_owner_set(allocator, pool);
+    return pool;
+}
 
 static int stopping(const sender_t *sender)
 {

@@ -24,6 +24,10 @@ typedef struct cs_sender_options_t {
     apr_pool_t *pool;
 } cs_sender_options_t;
 
+/* A pool for one sender's thread, which shares nothing with any other pool: httpd's have no lock under prefork. NULL:
+ * no memory. */
+apr_pool_t *cs_sender_pool(void);
+
 /* Competes for the sender lock, delivers while it has it, and returns soon after `stop` is set: within
  * CS_SENDER_NOTICE it starts nothing new, and what is under way has CS_SENDER_PATIENCE to finish. */
 #define CS_SENDER_NOTICE apr_time_from_msec(250)

@@ -87,19 +87,6 @@ static void *run(void *data)
     return NULL;
 }
 
-/* A pool that shares nothing with pchild, whose allocator has no lock under prefork. */
-static apr_pool_t *private_pool(void)
-{
-    apr_allocator_t *allocator;
-    apr_pool_t *pool;
-
-    if (apr_allocator_create(&allocator) != APR_SUCCESS ||
-        apr_pool_create_unmanaged_ex(&pool, NULL, allocator) != APR_SUCCESS)
-        return NULL;
-    apr_allocator_owner_set(allocator, pool);
-    return pool;
-}
-
 /* Signals are for httpd's threads. */
 static int start_thread(lane_t *lane)
 {
@@ -143,7 +130,7 @@ static void init_lane(lane_t *lane, const cs_server_t *settings, const cs_stream
                                        .capacity = stream->queue,
                                        .synced = stream->ack == CS_ACK_SYNCED},
                      .log = cs_log_of(server, pconf),
-                     .pool = private_pool()};
+                     .pool = cs_sender_pool()};
     open_queue(lane, lane->log);
 }
 
