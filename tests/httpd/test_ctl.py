@@ -1,7 +1,9 @@
 """The program clickstreamctl: beside an httpd that runs, without one, as root, and with all that can be wrong."""
 # SPDX-License-Identifier: Apache-2.0
 
+import atexit
 import fcntl
+import functools
 import json
 import os
 import pathlib
@@ -25,9 +27,17 @@ AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes anothe
 RENAMED = re.compile(r"\.requeued-\d{8}T\d{6}Z(-\d+)?$")
 
 
+@functools.cache
+def for_everybody():
+    """The program in a folder that other users can get into, as they may not be into the build's."""
+    folder = public_folder()
+    atexit.register(shutil.rmtree, folder)
+    return shutil.copy(CTL, folder)
+
+
 def start(*words, conf=None, environment=None, **more):
     base = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "CLICKSTREAM_"))}
-    command = [CTL, *(["-f", conf] if conf else []), *words]
+    command = [for_everybody() if "user" in more else CTL, *(["-f", conf] if conf else []), *words]
     return subprocess.Popen([str(word) for word in command], env=base | (environment or {}), text=True,
                             **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more})
 

@@ -21,11 +21,12 @@ SHIPPED = TOP / "httpd-conf/clickstream.conf"
 
 
 def start_demo(port, folder):
-    """Without a terminal, and with its output in a file."""
+    """Without a terminal, and with its output in a file. It heeds Ctrl-C even where these tests run in the background."""
     environment = {**os.environ, "PORT": str(port), "TMPDIR": str(folder)}
     with open(folder / "output", "wb") as output:
         return subprocess.Popen([str(DEMO)], env=environment, stdin=subprocess.DEVNULL, stdout=output,
-                                stderr=subprocess.STDOUT, start_new_session=True)
+                                stderr=subprocess.STDOUT, start_new_session=True,
+                                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
 
 @pytest.fixture
