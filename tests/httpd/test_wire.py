@@ -234,7 +234,7 @@ def test_header_of_1_mib():
 def test_header_of_1_mib_for_the_cgi():
     """No program can be started with such a variable, so it is not asked at all; the next one is."""
     with CgiDoor({}, LONG_HEADERS) as server:
-        server.expected_errors += ["Error reading request on cgid socket", "could not send request to cgi daemon"]
+        server.expected_errors.append("[cgid:error]")  # what httpd says of it differs with its version and the moment
         for length, statuses in ((1 << 20, (500, 503)), (20_000, (200,))):
             assert server.post(EVENT, headers={**HEADERS, "X-Long": "x" * length}).status in statuses
         assert server.lines_until_marker() == [record()]
