@@ -42,20 +42,16 @@ static const char *configure(program_t *program)
 /* NULL where it cannot be used; that is logged. */
 static cs_queue_t *open_queue(const program_t *program, const cs_stream_t *stream)
 {
-    const apr_fileperms_t private = APR_FPROT_UREAD | APR_FPROT_UWRITE | APR_FPROT_UEXECUTE;
+    cs_queue_options_t options;
     cs_queue_t *queue = NULL;
     int made;
 
     if (!stream)
         return NULL;
+    options = cs_intake_queue(&program->server, stream);
     if (access(program->server.queue_dir, F_OK) != 0) /* what is wrong with the folder, the queue will say */
-        cs_disk_make_directory(&made, program->server.queue_dir, private, program->pool);
-    cs_queue_open(&queue,
-                  &(cs_queue_options_t){.directory = program->server.queue_dir,
-                                        .name = stream->name,
-                                        .capacity = stream->queue,
-                                        .synced = stream->ack == CS_ACK_SYNCED},
-                  &errors);
+        cs_disk_make_directory(&made, program->server.queue_dir, CS_DISK_PRIVATE, program->pool);
+    cs_queue_open(&queue, &options, &errors);
     return queue;
 }
 

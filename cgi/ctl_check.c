@@ -35,13 +35,8 @@ static const char *check_room(apr_uint64_t *promised, const ctl_t *ctl, const cs
 {
     apr_uint64_t size = (apr_uint64_t)cs_queue_file_size(stream->queue), room;
     const char *path = apr_psprintf(ctl->pool, "%s/%s.queue", ctl->server.queue_dir, stream->name);
-    struct stat info;
 
-    if (lstat(path, &info) == 0 || cs_disk_room(&room, ctl->server.queue_dir, ctl->pool) != APR_SUCCESS)
-        return NULL;
-    room -= *promised < room ? *promised : room;
-    *promised += size;
-    if (room >= size)
+    if (cs_disk_fits(&room, promised, path, size, ctl->pool))
         return NULL;
     return apr_psprintf(ctl->pool,
                         "ClickstreamStream %s: its queue takes %" APR_UINT64_T_FMT " bytes, and the disk of %s has "

@@ -59,7 +59,6 @@ static int check_rename(const ctl_file_t *file)
 static int lock(const ctl_file_t *file)
 {
     apr_interval_time_t waited = 0;
-    struct stat here, there;
 
     while (flock(file->fd, LOCK_EX | LOCK_NB) != 0) {
         if ((errno != EWOULDBLOCK && errno != EINTR) || waited >= LOCK_PATIENCE) {
@@ -70,8 +69,7 @@ static int lock(const ctl_file_t *file)
         apr_sleep(LOCK_STEP);
         waited += LOCK_STEP;
     }
-    if (fstat(file->fd, &here) == 0 && lstat(file->path, &there) == 0 && here.st_ino == there.st_ino &&
-        here.st_dev == there.st_dev)
+    if (cs_disk_still_at(file->path, file->fd))
         return EX_OK;
     ctl_complain("%s has just been renamed or removed: another requeue was faster", file->path);
     return EX_TEMPFAIL;
@@ -91,22 +89,18 @@ int ctl_file_lock(ctl_file_t *file)
 
 int ctl_file_read(ctl_file_t *file)
 {
-    apr_size_t size = (apr_size_t)file->size, done = 0;
-    ssize_t got;
+    apr_size_t size = (apr_size_t)file->size, got = size;
+    apr_status_t status;
 
     if (!(file->text = malloc(size + 1))) {
         ctl_complain("there is no memory for %s: split the file", file->path);
         return EX_OSERR;
     }
-    while (done < size) {
-        got = read(file->fd, file->text + done, size - done);
-        if (got == 0 || (got < 0 && errno != EINTR)) {
-            ctl_complain("%s cannot be read: %s", file->path, got ? strerror(errno) : "it got shorter");
-            return EX_IOERR;
-        }
-        done += got > 0 ? (apr_size_t)got : 0;
-    }
-    return EX_OK;
+    status = cs_disk_read(file->text, &got, file->fd);
+    if (status == APR_SUCCESS && got == size)
+        return EX_OK;
+    ctl_complain("%s cannot be read: %s", file->path, status ? strerror(status) : "it got shorter");
+    return EX_IOERR;
 }
 
 int ctl_file_rename(const char **name, const ctl_file_t *file)

@@ -163,7 +163,6 @@ static int open_queue(requeue_t *requeue)
 {
     const char *directory = requeue->ctl->server.queue_dir;
     cs_queue_options_t options = ctl_queue_options(requeue->ctl, requeue->stream, 0);
-    apr_fileperms_t mode = APR_FPROT_UREAD | APR_FPROT_UWRITE | APR_FPROT_UEXECUTE;
     apr_status_t status = APR_SUCCESS;
     struct stat info;
     int made;
@@ -174,7 +173,7 @@ static int open_queue(requeue_t *requeue)
                      directory);
         return EX_CONFIG;
     }
-    status = cs_disk_make_directory(&made, directory, mode, requeue->ctl->pool);
+    status = cs_disk_make_directory(&made, directory, CS_DISK_PRIVATE, requeue->ctl->pool);
     if (status != APR_SUCCESS)
         ctl_complain("ClickstreamQueueDir %s cannot be made: %s: make it, and let this user write it", directory,
                      strerror(status));

@@ -12,6 +12,7 @@
 
 #include "common/conf.h"
 #include "ctl.h"
+#include "intake/intake.h"
 
 int ctl_read_conf(ctl_t *ctl)
 {
@@ -54,25 +55,15 @@ int ctl_begin(ctl_t *ctl)
     return result == EX_OK ? ctl_become_owner(ctl) : result;
 }
 
-static const char *names_of(const ctl_t *ctl)
-{
-    const apr_array_header_t *streams = ctl->server.streams;
-    const char *names = "";
-
-    for (int i = 0; i < streams->nelts; i++)
-        names =
-            apr_pstrcat(ctl->pool, names, i ? ", " : "", APR_ARRAY_IDX(streams, i, const cs_stream_t *)->name, NULL);
-    return names;
-}
-
 const cs_stream_t *ctl_stream(ctl_t *ctl, const char *name)
 {
     const cs_stream_t *stream = cs_server_stream(&ctl->server, name);
+    const char *names = cs_server_stream_names(&ctl->server, ctl->pool);
 
     if (!stream && name)
-        ctl_complain("%s has no stream %s: write one of %s", ctl->conf, name, names_of(ctl));
+        ctl_complain("%s has no stream %s: write one of %s", ctl->conf, name, names);
     else if (!stream)
-        ctl_complain("%s has several streams: say which, one of %s", ctl->conf, names_of(ctl));
+        ctl_complain("%s has several streams: say which, one of %s", ctl->conf, names);
     return stream;
 }
 
@@ -92,9 +83,8 @@ apr_array_header_t *ctl_streams(ctl_t *ctl, const char *name)
 
 cs_queue_options_t ctl_queue_options(const ctl_t *ctl, const cs_stream_t *stream, int existing)
 {
-    return (cs_queue_options_t){.directory = ctl->server.queue_dir,
-                                .name = stream->name,
-                                .capacity = stream->queue,
-                                .synced = stream->ack == CS_ACK_SYNCED,
-                                .existing = existing};
+    cs_queue_options_t options = cs_intake_queue(&ctl->server, stream);
+
+    options.existing = existing;
+    return options;
 }

@@ -135,12 +135,3 @@ cs_span_t cs_refused_write(const cs_refused_t *refused, apr_pool_t *pool)
     *to++ = '}';
     return (cs_span_t){start, (apr_size_t)(to - start)};
 }
-
-void cs_time_text(char text[CS_TIME_TEXT], apr_time_t time)
-{
-    apr_time_exp_t utc;
-
-    apr_time_exp_gmt(&utc, time);
-    apr_snprintf(text, CS_TIME_TEXT, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", utc.tm_year + 1900, utc.tm_mon + 1,
-                 utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, utc.tm_usec / 1000);
-}

@@ -33,8 +33,4 @@ typedef struct cs_refused_t {
 } cs_refused_t;
 cs_span_t cs_refused_write(const cs_refused_t *refused, apr_pool_t *pool);
 
-/* RFC 3339 with milliseconds, in UTC: "2026-01-31T23:59:59.123Z". */
-#define CS_TIME_TEXT sizeof("2026-01-31T23:59:59.123Z")
-void cs_time_text(char text[CS_TIME_TEXT], apr_time_t time);
-
 #endif

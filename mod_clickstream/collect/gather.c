@@ -61,19 +61,26 @@ static const char *visitor_id(const cs_request_t *request, const cs_cookie_t *co
     return cs_visitor_create(random, pool);
 }
 
+static const char *received_at(apr_time_t now, apr_pool_t *pool)
+{
+    char *text = apr_palloc(pool, CS_TIME_TEXT);
+
+    cs_time_text(text, now);
+    return text;
+}
+
 int cs_gather(cs_gathered_t *gathered, const cs_request_t *request, const char *client_id,
               const cs_location_t *settings, apr_pool_t *pool)
 {
     int opted_out = settings->opt_out != CS_OPT_OUT_IGNORE && is_opted_out(request);
     const cs_cookie_t *cookie = settings->visitor_cookie;
     cs_additions_t *additions = &gathered->additions;
-    char *received_at = apr_palloc(pool, CS_TIME_TEXT);
     const char *id = NULL;
 
-    cs_time_text(received_at, request->now);
-    *gathered = (cs_gathered_t){.received_at = received_at,
-                                .client_ip = client_ip(request, settings->client_ip, opted_out, pool),
+    *gathered = (cs_gathered_t){.client_ip = client_ip(request, settings->client_ip, opted_out, pool),
                                 .drop = opted_out && settings->opt_out == CS_OPT_OUT_DROP};
+    if (settings->add & CS_ADD_RECEIVED_AT || settings->reject_to)
+        gathered->received_at = received_at(request->now, pool);
     cs_additions_begin(additions, client_id, gathered->client_ip, filled_header(request, "User-Agent"), pool);
     add_fields(additions, request, settings->fields);
     if (cookie && !opted_out) {
@@ -84,7 +91,7 @@ int cs_gather(cs_gathered_t *gathered, const cs_request_t *request, const char *
     if (cookie)
         cs_additions_add(additions, "visitor_id", id);
     if (settings->add & CS_ADD_RECEIVED_AT)
-        cs_additions_add(additions, "received_at", received_at);
+        cs_additions_add(additions, "received_at", gathered->received_at);
     if (!(settings->add & CS_ADD_EVENT_ID))
         return 1;
     cs_additions_reserve(additions, "event_id");

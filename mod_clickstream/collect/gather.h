@@ -8,7 +8,7 @@
 
 typedef struct cs_gathered_t {
     cs_additions_t additions;
-    const char *client_ip, *received_at; /* for what is refused, too; the first may be NULL */
+    const char *client_ip, *received_at; /* for what is refused, too; NULL: none, or nobody asks for it */
     const char *cookie;                  /* what Set-Cookie says when events are collected, or NULL */
     int drop;                            /* nothing is to be kept */
     unsigned char seed[16];              /* of the events' ids */

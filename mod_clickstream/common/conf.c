@@ -12,7 +12,9 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "common/disk.h"
 #include "common/expression.h"
+#include "common/values.h"
 
 typedef struct reader_t {
     cs_server_t *server;
@@ -48,22 +50,14 @@ static const char *cannot_read(const reader_t *reader, apr_status_t status)
 /* Up to CS_CONF_MOST bytes and one more, with a NUL behind them. */
 static apr_status_t read_all(char **text, apr_size_t *length, const char *path, apr_pool_t *pool)
 {
-    apr_status_t status = APR_SUCCESS;
-    ssize_t got = 1;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    apr_status_t status;
 
     *text = apr_palloc(pool, CS_CONF_MOST + 2);
-    *length = 0;
+    *length = CS_CONF_MOST + 1;
     if (fd < 0)
         return errno;
-    while (got && *length <= CS_CONF_MOST) {
-        got = read(fd, *text + *length, CS_CONF_MOST + 1 - *length);
-        if (got < 0 && errno != EINTR) {
-            status = errno;
-            break;
-        }
-        *length += got > 0 ? (apr_size_t)got : 0;
-    }
+    status = cs_disk_read(*text, length, fd);
     (*text)[*length] = '\0';
     close(fd);
     return status;
@@ -145,13 +139,6 @@ static int next_word(char **word, char **rest)
 
 /* --- directives --- */
 
-static int is_in(const cs_setting_t *table, const char *name)
-{
-    while (table->name && strcasecmp(table->name, name) != 0)
-        table++;
-    return table->name != NULL;
-}
-
 /* How much lies between what two names have in common at their beginnings and their ends. */
 static apr_size_t difference(const char *one, const char *other)
 {
@@ -219,7 +206,7 @@ static const char *read_directive(reader_t *reader, const char *name, char *rest
         if (!next_word((char **)apr_array_push(words), &rest))
             return apr_pstrcat(reader->pool, name, ": a quote is not closed", NULL);
     }
-    if (is_in(cs_server_settings, name))
+    if (cs_setting_find(cs_server_settings, name))
         return cs_settings_read(cs_server_settings, reader->server, name, words->nelts,
                                 (const char *const *)(void *)words->elts, reader->pool);
     return read_location(reader, name, words);
@@ -239,7 +226,7 @@ static const char *read_line(reader_t *reader, char *line)
                       : NULL;
     if (!next_word(&name, &line))
         return strict ? "a quote is not closed" : NULL;
-    if (is_in(cs_server_settings, name) || (strict && is_in(cs_location_settings, name)))
+    if (cs_setting_find(cs_server_settings, name) || (strict && cs_setting_find(cs_location_settings, name)))
         return read_directive(reader, name, line);
     return strict ? unknown(name, reader->pool) : NULL;
 }

@@ -21,6 +21,27 @@ apr_status_t cs_disk_sync_directory(const char *directory)
     return status;
 }
 
+int cs_disk_still_at(const char *path, int fd)
+{
+    struct stat here, there;
+
+    return fstat(fd, &here) == 0 && lstat(path, &there) == 0 && here.st_ino == there.st_ino &&
+           here.st_dev == there.st_dev;
+}
+
+apr_status_t cs_disk_read(char *bytes, apr_size_t *length, int fd)
+{
+    apr_size_t wanted = *length;
+    ssize_t got = 1;
+
+    for (*length = 0; *length < wanted && got; *length += got > 0 ? (apr_size_t)got : 0) {
+        got = read(fd, bytes + *length, wanted - *length);
+        if (got < 0 && errno != EINTR)
+            return errno;
+    }
+    return APR_SUCCESS;
+}
+
 const char *cs_disk_parent(const char *path, apr_pool_t *pool)
 {
     apr_size_t end = strlen(path);
@@ -64,4 +85,15 @@ apr_status_t cs_disk_room(apr_uint64_t *room, const char *directory, apr_pool_t 
     }
     *room = (apr_uint64_t)disk.f_bavail * disk.f_frsize;
     return APR_SUCCESS;
+}
+
+int cs_disk_fits(apr_uint64_t *room, apr_uint64_t *promised, const char *path, apr_uint64_t size, apr_pool_t *pool)
+{
+    struct stat info;
+
+    if (lstat(path, &info) == 0 || cs_disk_room(room, cs_disk_parent(path, pool), pool) != APR_SUCCESS)
+        return 1;
+    *room -= *promised < *room ? *promised : *room;
+    *promised += size;
+    return *room >= size;
 }

@@ -9,6 +9,15 @@
 /* Syncs a folder, so that a file made or renamed in it outlives a loss of power. */
 apr_status_t cs_disk_sync_directory(const char *directory);
 
+/* Whether that is still the file at `path`: somebody may have renamed or removed it since it was opened. */
+int cs_disk_still_at(const char *path, int fd);
+
+/* Reads `*length` bytes from where the file is, or as many as there are: then `*length` is less. */
+apr_status_t cs_disk_read(char *bytes, apr_size_t *length, int fd);
+
+/* The mode of a folder with queues in it. */
+#define CS_DISK_PRIVATE (APR_FPROT_UREAD | APR_FPROT_UWRITE | APR_FPROT_UEXECUTE)
+
 /* Makes a folder of that mode, and those above it, which everybody may search as usual. `*made` tells whether it was
  * not there before. ENOTDIR: something else is in its place. */
 apr_status_t cs_disk_make_directory(int *made, const char *directory, apr_fileperms_t mode, apr_pool_t *pool);
@@ -18,5 +27,9 @@ const char *cs_disk_parent(const char *path, apr_pool_t *pool);
 
 /* Bytes that we may still write there, or in the nearest folder above that is there. */
 apr_status_t cs_disk_room(apr_uint64_t *room, const char *directory, apr_pool_t *pool);
+
+/* Whether a file of `size` bytes has room, beside those before it: `*promised` is what they will take, and grows by it.
+ * One that is there has its room. `*room` is what there is; what cannot be told, whoever makes the file will tell. */
+int cs_disk_fits(apr_uint64_t *room, apr_uint64_t *promised, const char *path, apr_uint64_t size, apr_pool_t *pool);
 
 #endif

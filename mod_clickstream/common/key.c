@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/disk.h"
+
 #define FILE_MOST 65536
 #define RSA_LEAST 2048 /* RFC 7518, section 3.3 */
 #define PEM_BEGIN "-----BEGIN "
@@ -38,24 +40,6 @@ static const char *unreadable(const char *path, apr_status_t status, apr_pool_t 
                         apr_strerror(status, why, sizeof(why)));
 }
 
-/* Reads `*length` bytes, or as many as there are. */
-static apr_status_t read_all(int fd, char *bytes, apr_size_t *length)
-{
-    apr_size_t got = 0;
-
-    while (got < *length) {
-        ssize_t more = read(fd, bytes + got, *length - got);
-        if (more < 0 && errno != EINTR)
-            return errno;
-        if (more == 0)
-            break;
-        if (more > 0)
-            got += (apr_size_t)more;
-    }
-    *length = got;
-    return APR_SUCCESS;
-}
-
 /* Whoever has done with the bytes wipes them. */
 static const char *read_file(char **bytes, apr_size_t *length, const char *path, apr_pool_t *pool)
 {
@@ -75,7 +59,7 @@ static const char *read_file(char **bytes, apr_size_t *length, const char *path,
     if (!error) {
         *length = (apr_size_t)info.st_size;
         *bytes = apr_palloc(pool, *length);
-        if ((status = read_all(fd, *bytes, length)) != APR_SUCCESS)
+        if ((status = cs_disk_read(*bytes, length, fd)) != APR_SUCCESS)
             error = unreadable(path, status, pool);
     }
     close(fd); /* it was only read */

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "common/text.h"
 
+#include <apr_strings.h>
 #include <string.h>
 
 int cs_utf8_length(const char *at, const char *end)
@@ -72,4 +73,13 @@ char *cs_text_quote(char *to, cs_span_t span)
     }
     *to++ = '"';
     return to;
+}
+
+void cs_time_text(char text[CS_TIME_TEXT], apr_time_t time)
+{
+    apr_time_exp_t utc;
+
+    apr_time_exp_gmt(&utc, time);
+    apr_snprintf(text, CS_TIME_TEXT, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", utc.tm_year + 1900, utc.tm_mon + 1,
+                 utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, utc.tm_usec / 1000);
 }

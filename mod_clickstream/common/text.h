@@ -1,9 +1,9 @@
-/* Text: spans of it, UTF-8, and how it is quoted in JSON. Pure.
+/* Text: spans of it, UTF-8, how it is quoted in JSON, and how a time is written. Pure.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CS_TEXT_H
 #define CS_TEXT_H
 
-#include <apr.h>
+#include <apr_time.h>
 
 /* Bytes that belong to somebody else; no NUL ends them. */
 typedef struct cs_span_t {
@@ -18,5 +18,9 @@ int cs_utf8_length(const char *at, const char *end);
  * `to` has room for CS_QUOTED(text.length) bytes. Returns the end; no NUL is written. */
 #define CS_QUOTED(length) (6 * (length) + 2)
 char *cs_text_quote(char *to, cs_span_t text);
+
+/* RFC 3339 with milliseconds, in UTC: "2026-01-31T23:59:59.123Z". */
+#define CS_TIME_TEXT sizeof("2026-01-31T23:59:59.123Z")
+void cs_time_text(char text[CS_TIME_TEXT], apr_time_t time);
 
 #endif

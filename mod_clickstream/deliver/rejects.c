@@ -23,12 +23,10 @@ static cs_span_t line_of(cs_span_t record, const char *reason, apr_time_t now, a
 {
     cs_span_t why = {reason, strlen(reason)};
     char *line = apr_palloc(pool, FIXED + CS_QUOTED(why.length) + CS_QUOTED(record.length)), *to = line;
-    apr_time_exp_t utc;
+    char rejected_at[CS_TIME_TEXT];
 
-    apr_time_exp_gmt(&utc, now);
-    to +=
-        snprintf(to, FIXED, "{\"rejected_at\":\"%04d-%02d-%02dT%02d:%02d:%02d.%03dZ\",\"reason\":", utc.tm_year + 1900,
-                 utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, utc.tm_usec / 1000);
+    cs_time_text(rejected_at, now);
+    to += snprintf(to, FIXED, "{\"rejected_at\":\"%s\",\"reason\":", rejected_at);
     to = cs_text_quote(to, why);
     memcpy(to, ",\"record\":", 10);
     to = cs_text_quote(to + 10, record);
@@ -45,14 +43,6 @@ static apr_status_t write_line(int fd, cs_span_t line)
     return fdatasync(fd) == 0 ? APR_SUCCESS : errno;
 }
 
-static int still_at(const char *path, int fd)
-{
-    struct stat here, there;
-
-    return fstat(fd, &here) == 0 && lstat(path, &there) == 0 && here.st_ino == there.st_ino &&
-           here.st_dev == there.st_dev;
-}
-
 /* Opens the file and locks it; the lock goes with the descriptor. */
 static apr_status_t open_locked(int *fd, const char *path)
 {
@@ -65,7 +55,7 @@ static apr_status_t open_locked(int *fd, const char *path)
             return errno;
         if (flock(*fd, LOCK_EX | LOCK_NB) != 0)
             error = errno;
-        else if (still_at(path, *fd))
+        else if (cs_disk_still_at(path, *fd))
             return APR_SUCCESS;
         close(*fd); /* somebody has the lock, or had it and has renamed the file */
         if ((error && error != EWOULDBLOCK && error != EINTR) || waited >= CS_REJECTS_PATIENCE)

@@ -13,6 +13,7 @@
 #include <signal.h>
 
 #include "deliver/sender.h"
+#include "intake/intake.h"
 
 /* What a thread promises, and a little more. */
 #define STOP_PATIENCE (CS_SENDER_NOTICE + CS_SENDER_PATIENCE + apr_time_from_msec(750))
@@ -125,10 +126,7 @@ static void init_lane(lane_t *lane, const cs_server_t *settings, const cs_stream
                       apr_pool_t *pconf)
 {
     *lane = (lane_t){.stream = stream,
-                     .queue_options = {.directory = settings->queue_dir,
-                                       .name = stream->name,
-                                       .capacity = stream->queue,
-                                       .synced = stream->ack == CS_ACK_SYNCED},
+                     .queue_options = cs_intake_queue(settings, stream),
                      .log = cs_log_of(server, pconf),
                      .pool = cs_sender_pool()};
     open_queue(lane, lane->log);

@@ -66,14 +66,9 @@ static int check_room(apr_uint64_t *promised, server_rec *server, const cs_serve
 {
     apr_uint64_t size = (apr_uint64_t)cs_queue_file_size(stream->queue);
     const char *path = apr_psprintf(pool, "%s/%s.queue", settings->queue_dir, stream->name);
-    struct stat info;
     apr_uint64_t room;
 
-    if (lstat(path, &info) == 0 || cs_disk_room(&room, settings->queue_dir, pool) != APR_SUCCESS)
-        return OK; /* it has its room; or the child will tell */
-    room -= *promised < room ? *promised : room;
-    *promised += size;
-    if (room >= size)
+    if (cs_disk_fits(&room, promised, path, size, pool))
         return OK;
     return refuse(server, 0,
                   apr_psprintf(pool,
@@ -98,8 +93,7 @@ int cs_start(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec 
     (void)plog;
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG || !settings->streams)
         return OK; /* at start httpd reads its configuration twice; this was the first time */
-    result = make_directory(server, "ClickstreamQueueDir", settings->queue_dir,
-                            APR_FPROT_UREAD | APR_FPROT_UWRITE | APR_FPROT_UEXECUTE, ptemp);
+    result = make_directory(server, "ClickstreamQueueDir", settings->queue_dir, CS_DISK_PRIVATE, ptemp);
     for (int i = 0; result == OK && i < settings->streams->nelts; i++) {
         const cs_stream_t *stream = APR_ARRAY_IDX(settings->streams, i, cs_stream_t *);
         result = check_room(&promised, server, settings, stream, ptemp);

@@ -4,6 +4,14 @@
 
 #include "common/metrics.h"
 
+cs_queue_options_t cs_intake_queue(const cs_server_t *server, const cs_stream_t *stream)
+{
+    return (cs_queue_options_t){.directory = server->queue_dir,
+                                .name = stream->name,
+                                .capacity = stream->queue,
+                                .synced = stream->ack == CS_ACK_SYNCED};
+}
+
 /* All records, or none; what the status means is said at cs_collect_end(). */
 static apr_status_t append(cs_queue_t *queue, const apr_array_header_t *records, apr_time_t now)
 {

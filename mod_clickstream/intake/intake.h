@@ -6,6 +6,9 @@
 #include "collect/collect.h"
 #include "queue/queue.h"
 
+/* How a stream's queue is opened, by whichever process. */
+cs_queue_options_t cs_intake_queue(const cs_server_t *server, const cs_stream_t *stream);
+
 /* Appends the records to `queue`, and then what was refused to `rejects`; completes the answer by what became of the
  * records, and counts. Either queue is NULL where there is none, or it cannot be used. Returns what became of the
  * records, for the log; what cannot be kept of the refused ones is counted, and changes nothing else. */

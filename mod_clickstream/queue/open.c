@@ -42,14 +42,6 @@ static apr_status_t lock_file(int fd, int how)
     return APR_SUCCESS;
 }
 
-static int still_at(const char *path, int fd)
-{
-    struct stat here, there;
-
-    return fstat(fd, &here) == 0 && lstat(path, &there) == 0 && here.st_ino == there.st_ino &&
-           here.st_dev == there.st_dev;
-}
-
 static apr_status_t open_file(int *fd, const char *path, int more)
 {
     struct stat info;
@@ -283,12 +275,12 @@ static apr_status_t attempt(cs_queue_t *queue, const opening_t *opening)
         return status;
     status = lock_file(fd, LOCK_EX | LOCK_NB);
     if (status == APR_SUCCESS)
-        status = still_at(opening->path, fd) ? prepare(opening, fd) : AGAIN;
+        status = cs_disk_still_at(opening->path, fd) ? prepare(opening, fd) : AGAIN;
     else if (status == EWOULDBLOCK)
         status = APR_SUCCESS; /* others use it, or one makes it */
     if (status == APR_SUCCESS)
         status = lock_file(fd, LOCK_SH);
-    if (status == APR_SUCCESS && (!still_at(opening->path, fd) || look_at(&capacity, fd) != FILE_QUEUE))
+    if (status == APR_SUCCESS && (!cs_disk_still_at(opening->path, fd) || look_at(&capacity, fd) != FILE_QUEUE))
         status = AGAIN;
     if (status == APR_SUCCESS)
         status = map_file(queue, fd, capacity);
