@@ -12,21 +12,6 @@
 #define ELEMENTS(array) ((int)(sizeof(array) / sizeof((array)[0])))
 #define SIXTY_FOUR "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 
-static cs_location_t *new_location(void)
-{
-    cs_location_t *location = apr_palloc(pool, sizeof(*location));
-
-    cs_settings_unset(cs_location_settings, location);
-    return location;
-}
-
-static void read_location(cs_location_t *location, const char *line)
-{
-    const char *error = test_line(cs_location_settings, location, line);
-
-    ck_assert_msg(!error, "%s", error);
-}
-
 /* --- good lines --- */
 
 static const struct {
@@ -59,10 +44,10 @@ static const struct {
 
 START_TEST(takes_tag)
 {
-    cs_location_t *location = new_location();
+    cs_location_t *location = test_new_location();
     const cs_tag_t *tag;
 
-    read_location(location, good_tags[_i].line);
+    test_read_location(location, good_tags[_i].line);
     ck_assert_int_eq(location->tags->nelts, 1);
     tag = &APR_ARRAY_IDX(location->tags, 0, cs_tag_t);
     ck_assert_str_eq(tag->name, good_tags[_i].name);
@@ -85,10 +70,10 @@ static const struct {
 
 START_TEST(takes_field)
 {
-    cs_location_t *location = new_location();
+    cs_location_t *location = test_new_location();
     const cs_field_t *field;
 
-    read_location(location, good_fields[_i].line);
+    test_read_location(location, good_fields[_i].line);
     ck_assert_int_eq(location->fields->nelts, 1);
     field = &APR_ARRAY_IDX(location->fields, 0, cs_field_t);
     ck_assert_str_eq(field->name, good_fields[_i].name);
@@ -116,9 +101,9 @@ static const struct {
 
 START_TEST(takes_cookie)
 {
-    cs_location_t *location = new_location();
+    cs_location_t *location = test_new_location();
 
-    read_location(location, good_cookies[_i].line);
+    test_read_location(location, good_cookies[_i].line);
     ck_assert_str_eq(location->visitor_cookie->name, good_cookies[_i].name);
     ck_assert_int_eq(location->visitor_cookie->max_age, good_cookies[_i].max_age);
     ck_assert_pstr_eq(location->visitor_cookie->domain, good_cookies[_i].domain);
@@ -144,13 +129,13 @@ static const char *public_key(void)
 
 START_TEST(takes_clients)
 {
-    cs_location_t *location = new_location();
+    cs_location_t *location = test_new_location();
     const cs_client_t *client;
     cs_span_t secret;
 
-    read_location(location, "ClickstreamClient bare");
-    read_location(location, apr_pstrcat(pool, "ClickstreamClient app secret=", test_file("s3cret\n"), NULL));
-    read_location(location, apr_pstrcat(pool, "ClickstreamClient 'the web' KEY=", public_key(), NULL));
+    test_read_location(location, "ClickstreamClient bare");
+    test_read_location(location, apr_pstrcat(pool, "ClickstreamClient app secret=", test_file("s3cret\n"), NULL));
+    test_read_location(location, apr_pstrcat(pool, "ClickstreamClient 'the web' KEY=", public_key(), NULL));
     ck_assert_int_eq(location->clients->nelts, 3);
     client = (const cs_client_t *)(const void *)location->clients->elts;
     ck_assert_str_eq(client[0].id, "bare");
@@ -248,7 +233,7 @@ START_TEST(refuses)
 {
     const char *line = bad_lines[_i].line;
 
-    test_sentence(test_line(cs_location_settings, new_location(), line), line, bad_lines[_i].value,
+    test_sentence(test_line(cs_location_settings, test_new_location(), line), line, bad_lines[_i].value,
                   bad_lines[_i].advice);
 }
 END_TEST
@@ -264,9 +249,9 @@ static const struct {
 
 START_TEST(refuses_a_second_line_of_a_name)
 {
-    cs_location_t *location = new_location();
+    cs_location_t *location = test_new_location();
 
-    read_location(location, repeated[_i].first);
+    test_read_location(location, repeated[_i].first);
     test_sentence(test_line(cs_location_settings, location, repeated[_i].second), repeated[_i].second,
                   repeated[_i].value, repeated[_i].advice);
 }
@@ -286,7 +271,7 @@ START_TEST(refuses_wrong_keys)
     };
 
     for (int i = 0; i < ELEMENTS(lines); i++) {
-        cs_location_t *location = new_location();
+        cs_location_t *location = test_new_location();
         const char *line = apr_pstrcat(pool, "ClickstreamClient app ", lines[i].form, lines[i].path, NULL);
         test_sentence(test_line(cs_location_settings, location, line), line, lines[i].path, lines[i].advice);
         ck_assert_msg(!location->clients || location->clients->nelts == 0, "%s: kept all the same", line);

@@ -12,27 +12,12 @@
 #define ELEMENTS(array) ((int)(sizeof(array) / sizeof((array)[0])))
 #define SIXTY_FOUR "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 
-static cs_location_t *new_location(void)
-{
-    cs_location_t *location = apr_palloc(pool, sizeof(*location));
-
-    cs_settings_unset(cs_location_settings, location);
-    return location;
-}
-
 static cs_server_t *new_server(void)
 {
     cs_server_t *server = apr_palloc(pool, sizeof(*server));
 
     cs_settings_unset(cs_server_settings, server);
     return server;
-}
-
-static void read_location(cs_location_t *location, const char *line)
-{
-    const char *error = test_line(cs_location_settings, location, line);
-
-    ck_assert_msg(!error, "%s", error);
 }
 
 static cs_stream_t *read_stream(const char *line)
@@ -106,9 +91,9 @@ static const struct {
 
 START_TEST(takes_number)
 {
-    cs_location_t *location = new_location();
+    cs_location_t *location = test_new_location();
 
-    read_location(location, apr_psprintf(pool, "%s %s", good_numbers[_i].name, good_numbers[_i].value));
+    test_read_location(location, apr_psprintf(pool, "%s %s", good_numbers[_i].name, good_numbers[_i].value));
     for (const cs_setting_t *row = cs_location_settings; row->name; row++) {
         if (apr_cstr_casecmp(row->name, good_numbers[_i].name) == 0)
             ck_assert_int_eq(number_in(cs_location_settings, location, row->name), good_numbers[_i].number);
@@ -203,11 +188,11 @@ static const char *const good_names[] = {"a", "Clicks_2.test-1", "-", SIXTY_FOUR
 
 START_TEST(takes_name)
 {
-    cs_location_t *location = new_location();
+    cs_location_t *location = test_new_location();
 
-    read_location(location, apr_pstrcat(pool, "ClickstreamDeliverTo ", good_names[_i], NULL));
+    test_read_location(location, apr_pstrcat(pool, "ClickstreamDeliverTo ", good_names[_i], NULL));
     ck_assert_str_eq(location->deliver_to, good_names[_i]);
-    read_location(location, apr_pstrcat(pool, "ClickstreamRejectTo ", good_names[_i], NULL));
+    test_read_location(location, apr_pstrcat(pool, "ClickstreamRejectTo ", good_names[_i], NULL));
     ck_assert_str_eq(location->reject_to, good_names[_i]);
     ck_assert_str_eq(
         read_stream(apr_pstrcat(pool, "ClickstreamStream ", good_names[_i], " file path=/srv", NULL))->name,
@@ -239,9 +224,9 @@ static const char *const good_origins[] = {
 
 START_TEST(takes_origin)
 {
-    cs_location_t *location = new_location();
+    cs_location_t *location = test_new_location();
 
-    read_location(location, apr_pstrcat(pool, "ClickstreamAllowOrigin ", good_origins[_i], NULL));
+    test_read_location(location, apr_pstrcat(pool, "ClickstreamAllowOrigin ", good_origins[_i], NULL));
     ck_assert_str_eq(words_of(location->origins), good_origins[_i]);
 }
 END_TEST
@@ -319,7 +304,7 @@ START_TEST(refuses_location)
 {
     const char *line = bad_locations[_i].line;
 
-    test_sentence(test_line(cs_location_settings, new_location(), line), line, bad_locations[_i].value,
+    test_sentence(test_line(cs_location_settings, test_new_location(), line), line, bad_locations[_i].value,
                   bad_locations[_i].advice);
 }
 END_TEST
@@ -408,10 +393,10 @@ END_TEST
 
 START_TEST(says_the_whole_sentence)
 {
-    ck_assert_str_eq(test_line(cs_location_settings, new_location(), "ClickstreamMaxBody 5s"),
+    ck_assert_str_eq(test_line(cs_location_settings, test_new_location(), "ClickstreamMaxBody 5s"),
                      "ClickstreamMaxBody: \"5s\" is not possible here: write a number with K, M or G, such as 64M, "
                      "from 1 to 64M (ClickstreamMaxBody size)");
-    ck_assert_str_eq(test_line(cs_location_settings, new_location(), "ClickstreamNothing x"),
+    ck_assert_str_eq(test_line(cs_location_settings, test_new_location(), "ClickstreamNothing x"),
                      "ClickstreamNothing is not a directive of clickstream");
     /* A directive of the other table is none of this one. */
     ck_assert_ptr_nonnull(test_line(cs_server_settings, new_server(), "ClickstreamMaxBody 1M"));
@@ -434,7 +419,7 @@ END_TEST
 
 START_TEST(unsets)
 {
-    const cs_location_t *location = new_location();
+    const cs_location_t *location = test_new_location();
     const cs_server_t *server = new_server();
 
     ck_assert_ptr_null(server->queue_dir);
@@ -455,24 +440,24 @@ END_TEST
 
 START_TEST(repeated_directives_append)
 {
-    cs_location_t *location = new_location();
+    cs_location_t *location = test_new_location();
 
-    read_location(location, "ClickstreamAllowOrigin https://a.example.com https://b.example.com");
-    read_location(location, "ClickstreamAllowOrigin https://c.example.com");
-    read_location(location, "ClickstreamRequire token");
-    read_location(location, "ClickstreamRequire tag");
-    read_location(location, "ClickstreamClient one");
-    read_location(location, "ClickstreamClient two");
-    read_location(location, "ClickstreamTag A any");
-    read_location(location, "ClickstreamTag B any");
-    read_location(location, "ClickstreamField a x");
-    read_location(location, "ClickstreamField A x");
-    read_location(location, "ClickstreamAdd event_id");
-    read_location(location, "ClickstreamAdd received_at");
-    read_location(location, "ClickstreamVisitorCookie one domain=example.com");
-    read_location(location, "ClickstreamVisitorCookie two");
-    read_location(location, "ClickstreamMaxEvents 1");
-    read_location(location, "ClickstreamMaxEvents 2");
+    test_read_location(location, "ClickstreamAllowOrigin https://a.example.com https://b.example.com");
+    test_read_location(location, "ClickstreamAllowOrigin https://c.example.com");
+    test_read_location(location, "ClickstreamRequire token");
+    test_read_location(location, "ClickstreamRequire tag");
+    test_read_location(location, "ClickstreamClient one");
+    test_read_location(location, "ClickstreamClient two");
+    test_read_location(location, "ClickstreamTag A any");
+    test_read_location(location, "ClickstreamTag B any");
+    test_read_location(location, "ClickstreamField a x");
+    test_read_location(location, "ClickstreamField A x");
+    test_read_location(location, "ClickstreamAdd event_id");
+    test_read_location(location, "ClickstreamAdd received_at");
+    test_read_location(location, "ClickstreamVisitorCookie one domain=example.com");
+    test_read_location(location, "ClickstreamVisitorCookie two");
+    test_read_location(location, "ClickstreamMaxEvents 1");
+    test_read_location(location, "ClickstreamMaxEvents 2");
     ck_assert_str_eq(words_of(location->origins), "https://a.example.com https://b.example.com https://c.example.com");
     ck_assert_str_eq(words_of(location->require), "token tag");
     ck_assert_int_eq(location->clients->nelts, 2);
@@ -493,7 +478,7 @@ START_TEST(copies_what_it_keeps)
     char id[] = "app", field[] = "tag", stream[] = "clicks", tag[] = "TAG", type[] = "any", name[] = "country",
          expression[] = "%{ENV:C}", cookie[] = "cs", domain[] = "domain=example.com";
     const char *words[] = {id, NULL};
-    cs_location_t *location = new_location();
+    cs_location_t *location = test_new_location();
 
     ck_assert_ptr_null(cs_settings_read(cs_location_settings, location, "ClickstreamClient", 1, words, pool));
     words[0] = field;
@@ -523,16 +508,16 @@ END_TEST
 
 START_TEST(merges)
 {
-    cs_location_t *parent = new_location(), *child = new_location(), merged;
+    cs_location_t *parent = test_new_location(), *child = test_new_location(), merged;
 
-    read_location(parent, "ClickstreamMaxBody 2M");
-    read_location(parent, "ClickstreamAuth none");
-    read_location(parent, "ClickstreamClient outer");
-    read_location(parent, "ClickstreamAllowOrigin https://outer.example.com");
-    read_location(parent, "ClickstreamRequire outer fields");
-    read_location(child, "ClickstreamMaxBody 1");
-    read_location(child, "ClickstreamRequire inner");
-    read_location(child, "ClickstreamClient inner");
+    test_read_location(parent, "ClickstreamMaxBody 2M");
+    test_read_location(parent, "ClickstreamAuth none");
+    test_read_location(parent, "ClickstreamClient outer");
+    test_read_location(parent, "ClickstreamAllowOrigin https://outer.example.com");
+    test_read_location(parent, "ClickstreamRequire outer fields");
+    test_read_location(child, "ClickstreamMaxBody 1");
+    test_read_location(child, "ClickstreamRequire inner");
+    test_read_location(child, "ClickstreamClient inner");
     cs_settings_merge(cs_location_settings, &merged, parent, child);
     ck_assert_int_eq(merged.max_body, 1);
     ck_assert_int_eq(merged.auth, CS_AUTH_NONE);
@@ -562,12 +547,12 @@ static const struct {
 
 START_TEST(merges_flags)
 {
-    cs_location_t *parent = new_location(), *child = new_location(), merged;
+    cs_location_t *parent = test_new_location(), *child = test_new_location(), merged;
 
     if (added[_i].outer)
-        read_location(parent, apr_pstrcat(pool, "ClickstreamAdd ", added[_i].outer, NULL));
+        test_read_location(parent, apr_pstrcat(pool, "ClickstreamAdd ", added[_i].outer, NULL));
     if (added[_i].inner)
-        read_location(child, apr_pstrcat(pool, "ClickstreamAdd ", added[_i].inner, NULL));
+        test_read_location(child, apr_pstrcat(pool, "ClickstreamAdd ", added[_i].inner, NULL));
     cs_settings_merge(cs_location_settings, &merged, parent, child);
     cs_settings_defaults(cs_location_settings, &merged, pool);
     ck_assert_int_eq(merged.add, added[_i].merged);
@@ -576,16 +561,16 @@ END_TEST
 
 START_TEST(merges_lines_with_a_form_of_their_own)
 {
-    cs_location_t *parent = new_location(), *child = new_location(), *none = new_location(), merged;
+    cs_location_t *parent = test_new_location(), *child = test_new_location(), *none = test_new_location(), merged;
 
-    read_location(parent, "ClickstreamTag OUTER any");
-    read_location(parent, "ClickstreamTag BOTH any");
-    read_location(parent, "ClickstreamField outer x");
-    read_location(parent, "ClickstreamVisitorCookie outer domain=example.com");
-    read_location(parent, "ClickstreamUnknownTags reject");
-    read_location(child, "ClickstreamTag BOTH integer");
-    read_location(child, "ClickstreamField inner x");
-    read_location(child, "ClickstreamVisitorCookie inner");
+    test_read_location(parent, "ClickstreamTag OUTER any");
+    test_read_location(parent, "ClickstreamTag BOTH any");
+    test_read_location(parent, "ClickstreamField outer x");
+    test_read_location(parent, "ClickstreamVisitorCookie outer domain=example.com");
+    test_read_location(parent, "ClickstreamUnknownTags reject");
+    test_read_location(child, "ClickstreamTag BOTH integer");
+    test_read_location(child, "ClickstreamField inner x");
+    test_read_location(child, "ClickstreamVisitorCookie inner");
     cs_settings_merge(cs_location_settings, &merged, parent, none);
     ck_assert_int_eq(merged.tags->nelts, 2);
     ck_assert_str_eq(APR_ARRAY_IDX(merged.fields, 0, cs_field_t).name, "outer");
@@ -605,9 +590,9 @@ END_TEST
 
 START_TEST(defaults_fill_what_is_unset)
 {
-    cs_location_t *location = new_location();
+    cs_location_t *location = test_new_location();
 
-    read_location(location, "ClickstreamMaxEvents 7");
+    test_read_location(location, "ClickstreamMaxEvents 7");
     cs_settings_defaults(cs_location_settings, location, pool);
     ck_assert_int_eq(location->max_events, 7);
     ck_assert_int_eq(location->max_body, CS_MIB);
@@ -632,9 +617,9 @@ END_TEST
 
 START_TEST(defaults_do_not_add_to_a_list)
 {
-    cs_location_t *location = new_location();
+    cs_location_t *location = test_new_location();
 
-    read_location(location, "ClickstreamRequire tag");
+    test_read_location(location, "ClickstreamRequire tag");
     cs_settings_defaults(cs_location_settings, location, pool);
     cs_settings_defaults(cs_location_settings, location, pool);
     ck_assert_str_eq(words_of(location->require), "tag");

@@ -103,6 +103,21 @@ const cs_location_t *test_location(const char *const *lines)
     return location;
 }
 
+cs_location_t *test_new_location(void)
+{
+    cs_location_t *location = apr_palloc(pool, sizeof(*location));
+
+    cs_settings_unset(cs_location_settings, location);
+    return location;
+}
+
+void test_read_location(cs_location_t *location, const char *line)
+{
+    const char *error = test_line(cs_location_settings, location, line);
+
+    ck_assert_msg(!error, "%s", error);
+}
+
 void test_sentence(const char *error, const char *line, const char *value, const char *advice)
 {
     const char *name = apr_pstrmemdup(pool, line, strcspn(line, " "));

@@ -23,6 +23,9 @@ const char *test_file(const char *text);
 
 /* Reads one line as an administrator writes it. */
 const char *test_line(const cs_setting_t *table, void *settings, const char *line);
+/* Settings of a location, all unset; and a good line for them. */
+cs_location_t *test_new_location(void);
+void test_read_location(cs_location_t *location, const char *line);
 /* That a sentence begins with the directive's name, which is the line's first word, names `value`, and says what to
  * write: `advice`. */
 void test_sentence(const char *error, const char *line, const char *value, const char *advice);
