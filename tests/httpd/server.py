@@ -110,8 +110,8 @@ def public_folder():
 
 def run_example(page, port):
     """Runs the `curl` that a page shows, but to a server on this machine; what it answers."""
-    command = re.search(r"^    (curl https://\S+/poc-kstream/ (?:.*\\\n)*.*)", page.read_text(), re.MULTILINE)[1]
-    command = re.sub(r"https://[\w.]+/", f"http://127.0.0.1:{port}/", command)
+    command = re.search(r"^ +(curl https?://\S+/poc-kstream/ (?:.*\\\n)*.*)", page.read_text(), re.MULTILINE)[1]
+    command = re.sub(r"https?://[\w.:]+/", f"http://127.0.0.1:{port}/", command)
     return subprocess.run(["sh", "-c", command], env={**os.environ, "TOKEN": "x"}, capture_output=True, text=True,
                           timeout=30, check=True).stdout
 

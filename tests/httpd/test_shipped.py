@@ -50,6 +50,7 @@ def test_the_demo_shows_the_delivered_events_serves_and_cleans_up(demo_folder, e
             assert flat.count(member) >= 1 + (member != '"client_ip":"90.200.187.19,165.225.197.24"')
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/objects/") as page:
             assert "Index of /objects" in page.read().decode()
+        assert run_example(demo_folder / "output", port) == COLLECTED
         roots = list(demo_folder.glob("clickstream-demo.*"))
         assert len(roots) == 1
         httpd = int((roots[0] / "httpd.pid").read_text())
