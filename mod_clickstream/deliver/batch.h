@@ -22,7 +22,8 @@ typedef struct cs_batch_limits_t {
 
 typedef struct cs_batch_event_t {
     apr_uint64_t id;
-    cs_span_t data; /* belongs to whoever added it, and stays until the batch is done with */
+    cs_span_t data;       /* belongs to whoever added it, and stays until the batch is done with */
+    apr_time_t queued_at; /* by the wall clock; 0: nobody knows */
 } cs_batch_event_t;
 
 typedef enum {

@@ -11,26 +11,19 @@
 #include "deliver/backoff.h"
 #include "deliver/batch.h"
 #include "deliver/rejects.h"
+#include "deliver/report.h"
 #include "deliver/sink.h"
 
 /* How often the queue is looked at while it is empty, and while a batch fills. */
 #define POLL_IDLE apr_time_from_msec(200)
 #define POLL_FILLING apr_time_from_msec(25)
 #define POLL_LEAST apr_time_from_msec(5)
-/* Trouble that lasts is logged once in this time. */
-#define LOG_INTERVAL apr_time_from_sec(60)
 /* However long the other side asks to wait: longer, and a mistake there would stop us for good. */
 #define RETRY_AFTER_MOST apr_time_from_sec(300)
 /* Records read from the queue at once. */
 #define CHUNK 64
 /* Batches that may wait to be sent again before no new ones are begun, for each that may be under way. */
 #define RETRIES_PER_SLOT 4
-
-/* Something that is logged when it begins, and then once in LOG_INTERVAL with a count. */
-typedef struct repeated_t {
-    apr_time_t since, logged; /* 0: it is not going on */
-    apr_uint64_t count;
-} repeated_t;
 
 typedef struct sender_t {
     const cs_sender_options_t *options;
@@ -51,7 +44,7 @@ typedef struct sender_t {
     int failures;          /* whole batches failed in a row */
     apr_time_t not_before; /* nothing is sent until then */
 
-    repeated_t trouble, rejects;
+    cs_report_t report;
 } sender_t;
 
 apr_pool_t *cs_sender_pool(void)
@@ -82,62 +75,11 @@ static apr_uint32_t random_bits(void)
     return bits;
 }
 
-/* --- what is logged --- */
-
 static apr_uint64_t waiting(sender_t *sender)
 {
     cs_queue_stats_t stats;
 
     return cs_queue_stats(&stats, sender->queue) == APR_SUCCESS ? stats.waiting : 0;
-}
-
-/* Whether this time is to be logged. */
-static int is_due(repeated_t *repeated)
-{
-    apr_time_t now = cs_monotonic();
-
-    repeated->count++;
-    if (repeated->since && now - repeated->logged < LOG_INTERVAL)
-        return 0;
-    if (!repeated->since)
-        repeated->since = now;
-    repeated->logged = now;
-    return 1;
-}
-
-static apr_time_t seconds_of(const repeated_t *repeated)
-{
-    return apr_time_sec(cs_monotonic() - repeated->since);
-}
-
-static void log_trouble(sender_t *sender, const cs_sink_result_t *result)
-{
-    if (is_due(&sender->trouble))
-        cs_log(sender->options->log, CS_LOG_WARNING, APR_SUCCESS,
-               "stream %s: not all was taken: %s; %s. %" APR_UINT64_T_FMT " failures in %" APR_TIME_T_FMT
-               " s; all is kept and sent again, %" APR_UINT64_T_FMT " events wait",
-               sender->options->stream->name, result->reason, result->advice, sender->trouble.count,
-               seconds_of(&sender->trouble), waiting(sender));
-}
-
-static void log_recovery(sender_t *sender)
-{
-    if (!sender->trouble.since || sender->retry_count)
-        return;
-    cs_log(sender->options->log, CS_LOG_NOTICE, APR_SUCCESS,
-           "stream %s: delivers again after %" APR_TIME_T_FMT " s and %" APR_UINT64_T_FMT
-           " failures, %" APR_UINT64_T_FMT " events wait",
-           sender->options->stream->name, seconds_of(&sender->trouble), sender->trouble.count, waiting(sender));
-    sender->trouble = (repeated_t){0};
-}
-
-static void log_reject(sender_t *sender, const char *reason)
-{
-    if (is_due(&sender->rejects))
-        cs_log(sender->options->log, CS_LOG_ERROR, APR_SUCCESS,
-               "stream %s: will never take an event: %s; it is in %s now, %" APR_UINT64_T_FMT
-               " since this sender began. Mend what sends such events",
-               sender->options->stream->name, reason, sender->rejected_path, sender->rejects.count);
 }
 
 /* --- what became of a batch --- */
@@ -150,17 +92,24 @@ static void retry_at(sender_t *sender, cs_batch_t *batch, apr_time_t when)
     cs_queue_count(sender->queue, CS_METRIC_EVENTS_RETRIED, (apr_uint64_t)batch->events->nelts);
 }
 
-static void settle(sender_t *sender, const cs_batch_t *batch, cs_outcome_t outcome, cs_settled_t as)
+static void settle(sender_t *sender, const cs_batch_t *batch, const cs_batch_record_t *record, cs_settled_t as)
 {
+    for (int i = record->first; i < record->first + record->count; i++)
+        cs_queue_settle(sender->queue, APR_ARRAY_IDX(batch->events, i, cs_batch_event_t).id, as);
+}
+
+static void settle_delivered(sender_t *sender, const cs_batch_t *batch)
+{
+    apr_time_t now = apr_time_now();
+
     for (int i = 0; i < batch->records->nelts; i++) {
         const cs_batch_record_t *record = &APR_ARRAY_IDX(batch->records, i, cs_batch_record_t);
-        if (record->outcome != outcome)
+        if (record->outcome != CS_OUTCOME_DELIVERED)
             continue;
-        for (int j = record->first; j < record->first + record->count; j++)
-            cs_queue_settle(sender->queue, APR_ARRAY_IDX(batch->events, j, cs_batch_event_t).id, as);
-        if (as == CS_SETTLED_DELIVERED)
-            cs_queue_count(sender->queue, CS_METRIC_RECORDS_DELIVERED, 1);
+        settle(sender, batch, record, CS_SETTLED_DELIVERED);
+        cs_report_delivered(&sender->report, batch, record, sender->sink->rounding, now);
     }
+    cs_queue_advance(sender->queue);
 }
 
 static apr_time_t backoff(int failures, const cs_sink_result_t *result)
@@ -171,14 +120,21 @@ static apr_time_t backoff(int failures, const cs_sink_result_t *result)
     return cs_monotonic() + (delay > asked ? delay : asked);
 }
 
+/* What the sink did not take waits for its time. */
+static void retry(sender_t *sender, cs_batch_t *batch, int failures, const cs_sink_result_t *result)
+{
+    batch->attempts++;
+    if (result->maybe_taken)
+        cs_queue_count(sender->queue, CS_METRIC_MAYBE_TWICE, (apr_uint64_t)batch->events->nelts);
+    cs_report_failed(&sender->report, result, apr_time_now());
+    retry_at(sender, batch, backoff(failures, result));
+}
+
 /* Nothing of the batch was taken, and all of it may be later: then others need not try meanwhile. */
 static void hold_off(sender_t *sender, cs_batch_t *batch, const cs_sink_result_t *result)
 {
     cs_queue_count(sender->queue, CS_METRIC_BATCHES_FAILED, 1);
-    log_trouble(sender, result);
-    sender->failures++;
-    batch->attempts++;
-    retry_at(sender, batch, backoff(sender->failures, result));
+    retry(sender, batch, ++sender->failures, result);
     if (batch->not_before > sender->not_before)
         sender->not_before = batch->not_before;
 }
@@ -187,8 +143,8 @@ static void hold_off(sender_t *sender, cs_batch_t *batch, const cs_sink_result_t
 static void reject(sender_t *sender, cs_batch_t *batch, const cs_sink_result_t *result)
 {
     cs_batch_event_t event = APR_ARRAY_IDX(batch->events, 0, cs_batch_event_t);
-    apr_status_t status =
-        cs_rejects_append(sender->rejected_path, event.data, result->reason, apr_time_now(), batch->pool);
+    apr_time_t now = apr_time_now();
+    apr_status_t status = cs_rejects_append(sender->rejected_path, event.data, result->reason, now, batch->pool);
     cs_sink_result_t unwritten = {.reason = sender->rejected_path,
                                   .advice = "free room on that disk, or let httpd's user write there"};
 
@@ -196,8 +152,8 @@ static void reject(sender_t *sender, cs_batch_t *batch, const cs_sink_result_t *
         hold_off(sender, batch, &unwritten);
         return;
     }
-    log_reject(sender, result->reason);
-    settle(sender, batch, CS_OUTCOME_INVALID, CS_SETTLED_REJECTED);
+    cs_report_rejected(&sender->report, result->reason, sender->rejected_path, now);
+    settle(sender, batch, &APR_ARRAY_IDX(batch->records, 0, cs_batch_record_t), CS_SETTLED_REJECTED);
     apr_pool_destroy(batch->pool);
 }
 
@@ -230,6 +186,7 @@ static void batch_done(void *to, cs_batch_t *batch, const cs_sink_result_t *resu
     cs_batch_t *again;
 
     sender->under_way--;
+    cs_report_came_back(&sender->report, batch);
     cs_queue_count(sender->queue, CS_METRIC_BATCHES, 1);
     if (count_outcome(batch, CS_OUTCOME_INVALID)) {
         bisect(sender, batch, result);
@@ -240,17 +197,15 @@ static void batch_done(void *to, cs_batch_t *batch, const cs_sink_result_t *resu
         hold_off(sender, batch, result);
         return;
     }
-    settle(sender, batch, CS_OUTCOME_DELIVERED, CS_SETTLED_DELIVERED);
-    cs_queue_advance(sender->queue);
+    settle_delivered(sender, batch);
     sender->failures = 0;
     again = cs_batch_select(batch, CS_OUTCOME_RETRY, &sender->sink->limits, sender->pool);
     if (again) {
-        log_trouble(sender, result);
-        again->attempts = batch->attempts + 1;
-        retry_at(sender, again, backoff(again->attempts, result));
+        again->attempts = batch->attempts;
+        retry(sender, again, batch->attempts + 1, result);
     }
-    else
-        log_recovery(sender);
+    else if (!sender->retry_count)
+        cs_report_recovered(&sender->report, apr_time_now());
     apr_pool_destroy(batch->pool);
 }
 
@@ -274,7 +229,8 @@ static void fill(sender_t *sender)
             sender->open_until = cs_monotonic() + linger(sender);
         }
         for (int i = 0; i < count; i++) {
-            cs_batch_event_t event = {.id = records[i].position, .data = records[i].data};
+            cs_batch_event_t event = {
+                .id = records[i].position, .data = records[i].data, .queued_at = records[i].queued_at};
             if (cs_batch_add(sender->open, &sender->sink->limits, event))
                 continue;
             sender->cursor = event.id; /* the next batch begins with it */
@@ -332,6 +288,7 @@ static void send_what_is_due(sender_t *sender)
 
     while (now >= sender->not_before && sender->under_way < slots(sender) && (batch = next_batch(sender, now))) {
         sender->under_way++;
+        cs_report_sent(&sender->report, batch);
         sender->sink->send(sender->sink, batch);
         if (stopping(sender))
             break;
@@ -370,6 +327,7 @@ static void deliver(sender_t *sender)
 
     cs_queue_advance(sender->queue); /* over what a sender settled that died before it came to this */
     while (!stopping(sender) && (!sender->drain_until || waiting(sender))) {
+        cs_report_at_work(&sender->report, apr_time_now());
         send_what_is_due(sender);
         relieve(sender);
         sender->sink->poll(sender->sink, pause_for(sender));
@@ -391,6 +349,7 @@ static apr_status_t be_sender(const cs_sender_options_t *options, apr_time_t dra
     apr_pool_create(&sender.pool, options->pool);
     APR_RING_INIT(&sender.retries, cs_batch_t, link);
     sender.rejected_path = apr_pstrcat(sender.pool, options->directory, "/", options->stream->name, ".rejected", NULL);
+    sender.report = cs_report_begin(options->queue, options->stream->name, options->log);
     status = create(&sender.sink, options->stream, batch_done, &sender, sender.pool);
     if (status == APR_SUCCESS) {
         deliver(&sender);

@@ -11,6 +11,7 @@ typedef struct cs_sink_result_t {
     const char *reason;              /* NULL: nothing failed. Otherwise why, for the log */
     const char *advice;              /* what an operator can do about it */
     apr_interval_time_t retry_after; /* what the other side asked for; 0: nothing */
+    int maybe_taken;                 /* whether what is to be sent again may have been taken nevertheless */
 } cs_sink_result_t;
 
 /* Called once for each batch that was sent, from within send() or poll(). The batch goes back to its owner. */
@@ -19,7 +20,8 @@ typedef void cs_sink_done_t(void *to, cs_batch_t *batch, const cs_sink_result_t 
 typedef struct cs_sink_t cs_sink_t;
 struct cs_sink_t {
     cs_batch_limits_t limits;
-    int concurrency; /* how many batches it wants to hold at once */
+    int concurrency;     /* how many batches it wants to hold at once */
+    apr_size_t rounding; /* each record is billed as a multiple of so many bytes; 0: nothing is billed */
     /* Begins to send; the batch is the sink's until it is done. */
     void (*send)(cs_sink_t *sink, cs_batch_t *batch);
     /* Goes on for at most `wait`, less when a batch gets done. */

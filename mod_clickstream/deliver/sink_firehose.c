@@ -311,6 +311,7 @@ apr_status_t cs_sink_firehose_create(cs_sink_t **sink, const cs_stream_t *stream
                    .cost = cost,
                    .delimiter = newline ? 1 : 0},
         .concurrency = (int)stream->concurrency,
+        .rounding = ROUNDING,
         .send = send_batch,
         .poll = poll_answers,
         .flush = flush,

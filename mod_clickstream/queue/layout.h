@@ -1,6 +1,7 @@
 /* What is in a queue file. Private to queue/.
  *
- *     header (64 KiB) | ring (capacity bytes, mapped twice in a row, so that no frame is ever split)
+ *     header (64 KiB, its second half the board) | ring (capacity bytes, mapped twice in a row, so that no frame is
+ *                                                  ever split)
  *
  * Locking: `lock` protects the ledger and the ring between tail and head, `sender` the right to settle,
  *   `syncing` who calls fdatasync. They are taken in the order sender, syncing, lock, and `lock` is never
@@ -21,7 +22,8 @@
 #define QUEUE_MAGIC "CSQUEUE\n"
 #define QUEUE_VERSION 1
 #define HEADER_SIZE 65536 /* a whole number of pages on every system that Linux runs on */
-#define FRAME_ALIGN 32    /* of positions; so every gap has room for a frame that skips it */
+#define BOARD_OFFSET (HEADER_SIZE - CS_QUEUE_BOARD)
+#define FRAME_ALIGN 32 /* of positions; so every gap has room for a frame that skips it */
 
 typedef struct ledger_t {
     apr_uint64_t sequence;
@@ -45,6 +47,7 @@ typedef struct header_t {
     apr_uint64_t owner_deaths;
     apr_uint64_t counters[CS_QUEUE_COUNTERS];
 } header_t;
+_Static_assert(sizeof(header_t) <= BOARD_OFFSET, "the header leaves the board its half");
 
 enum { FRAME_WAITING = 0, FRAME_DELIVERED = CS_SETTLED_DELIVERED, FRAME_REJECTED = CS_SETTLED_REJECTED, FRAME_SKIPPED };
 

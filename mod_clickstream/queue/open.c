@@ -192,6 +192,7 @@ static apr_status_t copy_waiting(cs_queue_t *to, cs_queue_t *from)
     queue_publish(to, &ledger);
     to->header->owner_deaths = from->header->owner_deaths;
     memcpy(to->header->counters, from->header->counters, sizeof(to->header->counters));
+    memcpy(cs_queue_board(to), cs_queue_board(from), CS_QUEUE_BOARD);
     return APR_SUCCESS;
 }
 

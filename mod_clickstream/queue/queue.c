@@ -143,6 +143,11 @@ apr_uint64_t cs_queue_counted(const cs_queue_t *queue, int counter)
     return __atomic_load_n(&queue->header->counters[counter], __ATOMIC_RELAXED);
 }
 
+void *cs_queue_board(const cs_queue_t *queue)
+{
+    return (char *)queue->header + BOARD_OFFSET;
+}
+
 /* Looks for the next waiting record from `*cursor` on, for at most ADVANCE_STEP frames, and copies it where `room` has
  * room for it. Returns 0 where there is none. `record->data.at` is NULL where there was no room, or where the search
  * has to go on: then `data.length` is the room that is needed. */

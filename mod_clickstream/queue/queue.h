@@ -61,6 +61,10 @@ apr_status_t cs_queue_stats(cs_queue_stats_t *stats, cs_queue_t *queue);
 void cs_queue_count(cs_queue_t *queue, int counter, apr_uint64_t more);
 apr_uint64_t cs_queue_counted(const cs_queue_t *queue, int counter);
 
+/* So many bytes of the file, zero when it is made, for the sender to say what it likes and for anyone to read. */
+#define CS_QUEUE_BOARD 32768
+void *cs_queue_board(const cs_queue_t *queue);
+
 typedef struct cs_queue_record_t {
     apr_uint64_t position; /* its name, for cs_queue_settle() */
     cs_span_t data;

@@ -256,7 +256,7 @@ def test_trouble_is_in_the_log_beside_the_queue(fake, keys):
     with Site(fake, keys) as site:
         fake.faults([{"kind": "status", "code": 500}])
         assert site.collect(event(1)).status == 200
-        wait_for(lambda: site.log_of_delivery.exists() and "not all was taken" in site.log_of_delivery.read_text(),
+        wait_for(lambda: site.log_of_delivery.exists() and "delivery has failed" in site.log_of_delivery.read_text(),
                  what="the log line")
         fake.faults([])
         wait_for(lambda: lines_of(fake) == [record(1)], what="the event")

@@ -582,7 +582,7 @@ def test_another_capacity_keeps_what_waits(server, fake, keys, before, after):
     sizes = {"1M": 1 << 20, "2M": 2 << 20}
     events = [event(f'"value":{number}') for number in range(20)]
     server.environment.update(keys)
-    server.expected_errors = ["not all was taken"]
+    server.expected_errors = ["delivery has failed"]
     server.configure(firehose_stream(fake, f"linger=1ms queue={before}"))
     fake.kill()
     server.start()

@@ -382,7 +382,7 @@ def test_send_gives_up_in_time_and_keeps_everything(folder, conf):
     code, output, complaints = ctl("send", "-t", "1s", conf=conf)
     assert (code, output) == (TRY_AGAIN, "")
     assert 1 <= time.monotonic() - began < 5
-    assert "clickstream: stream clicks: not all was taken" in complaints
+    assert "clickstream: stream clicks: delivery has failed" in complaints
     assert "stream clicks: 3 events still wait; they are kept, and sent the next time" in complaints
     (folder / "objects").unlink()
     assert ctl("send", "-t", "20", conf=conf) == (0, "", "")
@@ -691,7 +691,7 @@ def test_beside_a_running_httpd(fake, keys):
 
 def test_what_waits_beside_a_running_httpd(fake, keys):
     with Httpd(firehose_stream(fake, "queue=1M linger=20ms"), environment=keys) as httpd:
-        httpd.expected_errors = ["not all was taken"]
+        httpd.expected_errors = ["delivery has failed"]
         conf = httpd.root / "httpd.conf"
         fake.stop()
         post_numbers(httpd, range(30))
@@ -732,7 +732,7 @@ def test_looking_while_events_flow(fake, keys):
 def test_send_for_a_stopped_httpd(fake, keys):
     """What a stopped httpd left is delivered, with its configuration; and then httpd goes on with the same file."""
     httpd = Httpd(firehose_stream(fake, "queue=1M linger=20ms"), environment=keys)
-    httpd.expected_errors = ["not all was taken"]
+    httpd.expected_errors = ["delivery has failed"]
     conf = httpd.root / "httpd.conf"
     try:
         httpd.start()

@@ -7,7 +7,7 @@ import pytest
 from load import Load, event, lines_of, record
 from server import HEADERS, Httpd, firehose_stream, wait_for
 
-TROUBLE = ["not all was taken"]
+TROUBLE = ["delivery has failed"]
 
 
 def post_numbers(httpd, numbers):
@@ -109,7 +109,7 @@ def test_what_fails_is_sent_again_and_taken_once(fake, keys, what):
         post_numbers(httpd, range(900))
         wait_until_there(fake, range(900))
         wait_for(lambda: "delivers again" in httpd.log(), what="the line that tells the end")
-        assert httpd.log().count("not all was taken") == 1  # one line, not one for each attempt
+        assert httpd.log().count("delivery has failed") == 1  # one line, not one for each attempt
     assert len(lines_of(fake)) == 900
     assert all(fault["hits"] == fault["count"] for fault in fake.faults())
 
@@ -139,7 +139,7 @@ def test_the_fake_away_and_back(fake, keys):
         httpd.expected_errors = TROUBLE
         fake.stop()
         post_numbers(httpd, range(500))
-        wait_for(lambda: "not all was taken" in httpd.log(), what="the line about it")
+        wait_for(lambda: "delivery has failed" in httpd.log(), what="the line about it")
         fake.start()
         wait_until_there(fake, range(500), seconds=60)
     assert len(lines_of(fake)) == 500

@@ -51,7 +51,7 @@ def test_all_arrive_once_while_nothing_fails(fake, keys, mpm):
 def test_only_what_failed_is_sent_again(fake, keys, mpm):
     fake.faults([{"kind": "throttle", "rate": 0.2}, {"kind": "fail_records", "rate": 0.2}])
     with Httpd(firehose_stream(fake), mpm=mpm, environment=keys) as httpd:
-        httpd.expected_errors = ["not all was taken"]
+        httpd.expected_errors = ["delivery has failed"]
         with Load(httpd.port, total=EVENTS) as load:
             load.join()
         wait_until_delivered(fake, load.ledger)

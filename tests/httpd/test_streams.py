@@ -74,7 +74,7 @@ def test_settings_are_merged():
 # --- a queue that is full ---
 
 FULL = refusal(503, "Queue full, try again later.")
-TROUBLE = ["its queue is full, clients get 503", "not all was taken"]
+TROUBLE = ["its queue is full, clients get 503", "delivery has failed"]
 LARGE = "ClickstreamMaxBody 4M"
 
 

@@ -218,14 +218,14 @@ START_TEST(a_bad_disk_loses_nothing_and_is_logged_once)
     open_queue();
     append(0, 2);
     thread = start();
-    wait_until_logged("not all was taken");
+    wait_until_logged("delivery has failed");
     wait_until_failed(3);
     ck_assert_uint_eq(stats().waiting, 2);
     unlink(objects);
     wait_until_delivered(2);
     wait_until_logged("delivers again");
     finish(thread);
-    ck_assert_ptr_null(strstr(strstr(test_logged(), "not all was taken") + 1, "not all was taken"));
+    ck_assert_ptr_null(strstr(strstr(test_logged(), "delivery has failed") + 1, "delivery has failed"));
     ck_assert_str_eq(delivered(), "{\"n\":0}\n{\"n\":1}\n");
     ck_assert_uint_gt(cs_queue_counted(queue, CS_METRIC_BATCHES_FAILED), 0);
     ck_assert_uint_gt(cs_queue_counted(queue, CS_METRIC_EVENTS_RETRIED), 0);
@@ -326,7 +326,7 @@ START_TEST(draining_gives_up_and_keeps_what_it_could_not_deliver)
     ck_assert_uint_eq(stats().waiting, 2);
     ck_assert_int_eq(cs_queue_sender_lock(queue, 0), APR_SUCCESS); /* and another may try */
     cs_queue_sender_unlock(queue);
-    ck_assert_ptr_nonnull(strstr(test_logged(), "not all was taken"));
+    ck_assert_ptr_nonnull(strstr(test_logged(), "delivery has failed"));
     cs_queue_close(queue);
 }
 END_TEST
