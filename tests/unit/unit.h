@@ -66,6 +66,7 @@ TCase *test_case(const char *name);
     X(queue_recovery)                                                                                                  \
     X(intake)                                                                                                          \
     X(backoff)                                                                                                         \
+    X(report)                                                                                                          \
     X(batch)                                                                                                           \
     X(answer)                                                                                                          \
     X(sigv4)                                                                                                           \
