@@ -82,18 +82,23 @@ static int is_unattended(cs_queue_t *queue)
 }
 
 /* What the queue itself has not logged. */
-static void explain(apr_status_t status)
+static void explain(const cs_stream_t *stream, apr_status_t status)
 {
+    const char *name = stream ? stream->name : "";
+
     if (status == APR_ENOSPC)
         cs_log(&errors, CS_LOG_WARNING, APR_SUCCESS,
-               "the queue is full, clients get 503: see why nothing is delivered, or write a larger queue=");
+               "stream %s: its queue is full, clients get 503: see why nothing is delivered, or write a larger queue=",
+               name);
     else if (status == APR_EINVAL)
         cs_log(&errors, CS_LOG_ERROR, APR_SUCCESS,
-               "a request has more than the whole queue can hold, clients get 413: write a larger queue=");
+               "stream %s: a request has more than its whole queue can hold, clients get 413: write a larger queue=",
+               name);
 }
 
 static void serve(program_t *program)
 {
+    const cs_stream_t *stream = cs_server_stream(&program->server, program->location.deliver_to);
     const cs_stream_t *rejects_stream =
         program->location.reject_to ? cs_server_stream(&program->server, program->location.reject_to) : NULL;
     cs_request_t request = cs_environment_request(program->pool);
@@ -103,10 +108,10 @@ static void serve(program_t *program)
     if (cs_collect_begin(&collect, &request, &program->location, program->pool))
         read_body(&collect, program);
     if (strcmp(request.method, "OPTIONS") != 0) /* which needs no queue, not even to be counted */
-        queue = open_queue(program, cs_server_stream(&program->server, program->location.deliver_to));
+        queue = open_queue(program, stream);
     if (collect.rejects->nelts)
         rejects = open_queue(program, rejects_stream);
-    explain(cs_intake(&collect, queue, rejects, request.now));
+    explain(stream, cs_intake(&collect, queue, rejects, request.now));
     signal(SIGTERM, SIG_IGN); /* which httpd sends as soon as it has the answer: we have a moment's work left */
     cs_environment_answer(&collect, program->pool);
     if (is_unattended(queue) || is_unattended(rejects))

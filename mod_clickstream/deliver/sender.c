@@ -378,7 +378,9 @@ void cs_sender_run(const cs_sender_options_t *options)
     while (!__atomic_load_n(options->stop, __ATOMIC_ACQUIRE)) {
         apr_status_t status = compete(options, CS_SENDER_NOTICE, 0);
         if (status != APR_SUCCESS && !APR_STATUS_IS_TIMEUP(status)) {
-            cs_log(options->log, CS_LOG_ERROR, status, "stream %s: there can be no sender here; trying again",
+            cs_log(options->log, CS_LOG_ERROR, status,
+                   "stream %s: its queue cannot be locked, so nothing is delivered; trying again: move it aside if "
+                   "this goes on",
                    options->stream->name);
             apr_sleep(CS_SENDER_NOTICE);
         }

@@ -94,7 +94,7 @@ frame_t *queue_write_frame(cs_queue_t *queue, apr_uint64_t position, cs_span_t d
 
 /* recover.c: for the only process that has the file open. Afterwards the mutexes are new, and every frame
  * from tail to head is whole. APR_EGENERAL: this file is no queue. */
-apr_status_t queue_recover(cs_queue_t *queue, const char *path, const cs_log_t *log);
+apr_status_t queue_recover(cs_queue_t *queue, const char *name, const cs_log_t *log);
 apr_status_t queue_init_mutexes(header_t *header);
 
 #endif

@@ -160,12 +160,14 @@ static apr_status_t move_aside(const opening_t *opening)
                  now.tm_mon + 1, now.tm_mday, now.tm_hour, now.tm_min, now.tm_sec, now.tm_usec);
     if (rename(opening->path, aside) != 0) {
         apr_status_t status = errno;
-        cs_log(opening->log, CS_LOG_ERROR, status, "%s is no queue of this version, and cannot be moved aside: move it",
+        cs_log(opening->log, CS_LOG_ERROR, status,
+               "stream %s: %s is no queue of this version, and cannot be moved aside: move it", opening->options->name,
                opening->path);
         return status;
     }
     cs_log(opening->log, CS_LOG_ERROR, APR_SUCCESS,
-           "%s is no queue of this version, or damaged: it is now %s, and a new one is made", opening->path, aside);
+           "stream %s: %s is no queue of this version, or damaged: it is now %s, and a new one is made",
+           opening->options->name, opening->path, aside);
     return AGAIN;
 }
 
@@ -207,9 +209,9 @@ static apr_status_t resize(const opening_t *opening, cs_queue_t *old)
     cs_queue_advance(old); /* what is settled takes no room */
     if (ledger_of(old)->head - ledger_of(old)->tail > opening->capacity) {
         cs_log(opening->log, CS_LOG_WARNING, APR_SUCCESS,
-               "queue %s keeps its %" APR_SIZE_T_FMT " bytes: what waits in it does not fit into %" APR_SIZE_T_FMT
-               "; restart when it is empty",
-               opening->path, old->capacity, opening->capacity);
+               "stream %s: queue %s keeps its %" APR_SIZE_T_FMT
+               " bytes: what waits in it does not fit into %" APR_SIZE_T_FMT "; restart when it is empty",
+               opening->options->name, opening->path, old->capacity, opening->capacity);
         return APR_SUCCESS;
     }
     snprintf(path, sizeof(path), "%s.new", opening->path);
@@ -226,13 +228,14 @@ static apr_status_t resize(const opening_t *opening, cs_queue_t *old)
     close(fd);
     if (status != APR_SUCCESS) {
         unlink(path);
-        cs_log(opening->log, CS_LOG_WARNING, status, "queue %s keeps its %" APR_SIZE_T_FMT " bytes", opening->path,
-               old->capacity);
+        cs_log(opening->log, CS_LOG_WARNING, status,
+               "stream %s: queue %s keeps its %" APR_SIZE_T_FMT " bytes: free room on that disk, then restart",
+               opening->options->name, opening->path, old->capacity);
         return APR_SUCCESS;
     }
     cs_log(opening->log, CS_LOG_NOTICE, APR_SUCCESS,
-           "queue %s has %" APR_SIZE_T_FMT " bytes now, it had %" APR_SIZE_T_FMT, opening->path, opening->capacity,
-           old->capacity);
+           "stream %s: queue %s has %" APR_SIZE_T_FMT " bytes now, it had %" APR_SIZE_T_FMT, opening->options->name,
+           opening->path, opening->capacity, old->capacity);
     return AGAIN;
 }
 
@@ -256,7 +259,7 @@ static apr_status_t prepare(const opening_t *opening, int fd)
     }
     if ((status = map_file(&queue, fd, capacity)) != APR_SUCCESS)
         return status;
-    status = queue_recover(&queue, opening->path, opening->log);
+    status = queue_recover(&queue, opening->options->name, opening->log);
     if (status == APR_EGENERAL && !existing)
         status = move_aside(opening);
     else if (status == APR_SUCCESS && !existing && capacity != opening->capacity)
@@ -304,8 +307,8 @@ static void explain(const opening_t *opening, apr_status_t status)
         advice = "make the folder";
     else if (status == APR_EGENERAL)
         advice = "it is no queue of this version, or damaged: whoever appends to it next moves it aside";
-    cs_log(opening->log, CS_LOG_ERROR, status, "queue %s of %" APR_SIZE_T_FMT " bytes cannot be opened: %s",
-           opening->path, opening->capacity, advice);
+    cs_log(opening->log, CS_LOG_ERROR, status, "stream %s: queue %s of %" APR_SIZE_T_FMT " bytes cannot be opened: %s",
+           opening->options->name, opening->path, opening->capacity, advice);
 }
 
 static apr_size_t whole_pages(apr_int64_t capacity)

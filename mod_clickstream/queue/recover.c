@@ -78,7 +78,7 @@ static void skip(cs_queue_t *queue, apr_uint64_t from, apr_uint64_t to)
     }
 }
 
-apr_status_t queue_recover(cs_queue_t *queue, const char *path, const cs_log_t *log)
+apr_status_t queue_recover(cs_queue_t *queue, const char *name, const cs_log_t *log)
 {
     apr_uint64_t found = 0, found_bytes = 0, damaged = 0, position, expected, expected_bytes;
     ledger_t ledger;
@@ -106,16 +106,16 @@ apr_status_t queue_recover(cs_queue_t *queue, const char *path, const cs_log_t *
     expected_bytes = ledger.appended_bytes - ledger.delivered_bytes - ledger.rejected_bytes - ledger.lost_bytes;
     if (damaged) {
         cs_log(log, CS_LOG_ERROR, APR_SUCCESS,
-               "queue %s: %" APR_UINT64_T_FMT " bytes with %" APR_UINT64_T_FMT
+               "stream %s: %" APR_UINT64_T_FMT " bytes of its queue with %" APR_UINT64_T_FMT
                " events were not on the disk after a loss of power and are gone; ack=synced keeps them",
-               path, damaged, expected > found ? expected - found : 0);
+               name, damaged, expected > found ? expected - found : 0);
         ledger.lost += expected - found;
         ledger.lost_bytes += expected_bytes - found_bytes;
         queue_publish(queue, &ledger);
     }
     if (found)
-        cs_log(log, CS_LOG_INFO, APR_SUCCESS, "queue %s: %" APR_UINT64_T_FMT " events are in it from before", path,
-               found);
+        cs_log(log, CS_LOG_INFO, APR_SUCCESS, "stream %s: %" APR_UINT64_T_FMT " events are in its queue from before",
+               name, found);
     queue->header->synced = 0;
     return queue_init_mutexes(queue->header);
 }

@@ -301,7 +301,7 @@ def test_a_full_queue(fake, keys):
             sent.append(text)
         assert (response.status, response.headers["Retry-After"]) == (503, "5")
         assert 10 < len(sent) < 20
-        assert "the queue is full, clients get 503" in site.log() + site.console()
+        assert "stream clicks: its queue is full, clients get 503" in site.log() + site.console()
         fake.faults([])
         site.ctl("send")
         wait_for(lambda: len(set(lines_of(fake))) == len(sent), what="all events")

@@ -111,7 +111,7 @@ START_TEST(what_waits_is_there_again)
     queue = open_queue();
     ck_assert_str_eq(letters(queue), "bdefghij");
     ck_assert_uint_eq(stats_of(queue).lost, 0);
-    ck_assert_ptr_nonnull(strstr(test_logged(), "9 events are in it from before"));
+    ck_assert_ptr_nonnull(strstr(test_logged(), "stream clicks: 9 events are in its queue from before"));
     cs_queue_close(queue);
 }
 END_TEST
