@@ -2,18 +2,15 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "httpd/module.h"
 
-static const struct {
-    cs_log_level_t ours;
-    int theirs;
-} levels[] = {{CS_LOG_ERROR, APLOG_ERR},
-              {CS_LOG_WARNING, APLOG_WARNING},
-              {CS_LOG_NOTICE, APLOG_NOTICE},
-              {CS_LOG_INFO, APLOG_INFO},
-              {CS_LOG_DEBUG, APLOG_DEBUG}};
+static const int levels[] = {[CS_LOG_ERROR] = APLOG_ERR,
+                             [CS_LOG_WARNING] = APLOG_WARNING,
+                             [CS_LOG_NOTICE] = APLOG_NOTICE,
+                             [CS_LOG_INFO] = APLOG_INFO,
+                             [CS_LOG_DEBUG] = APLOG_DEBUG};
 
 static void write_line(void *to, cs_log_level_t level, apr_status_t status, const char *line)
 {
-    ap_log_error(APLOG_MARK, levels[level].theirs, status, (server_rec *)to, "%s", line);
+    ap_log_error(APLOG_MARK, levels[level], status, (server_rec *)to, "%s", line);
 }
 
 const cs_log_t *cs_log_of(server_rec *server, apr_pool_t *pool)
@@ -22,9 +19,7 @@ const cs_log_t *cs_log_of(server_rec *server, apr_pool_t *pool)
     int configured = ap_get_server_module_loglevel(server, APLOG_MODULE_INDEX);
 
     *log = (cs_log_t){.write = write_line, .to = server, .level = CS_LOG_ERROR};
-    for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
-        if (configured >= levels[i].theirs)
-            log->level = levels[i].ours;
-    }
+    while (log->level < CS_LOG_DEBUG && configured >= levels[log->level + 1])
+        log->level++;
     return log;
 }
