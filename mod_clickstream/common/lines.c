@@ -53,31 +53,46 @@ static const char *read_option(cs_stream_t *stream, const char *word, apr_pool_t
     return error ? apr_pstrcat(pool, row->name, "=: ", error, NULL) : NULL;
 }
 
-/* A region is a part of a host's name, so nothing else may be in it. Where none is written, the environment's
- * counts, as for every AWS program. */
-static const char *complete_region(cs_stream_t *stream, apr_pool_t *pool)
+int cs_is_region(const char *text)
 {
-    static const char *const variables[] = {"AWS_REGION", "AWS_DEFAULT_REGION"};
+    return *text && !text[strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-")];
+}
 
-    for (size_t i = 0; !stream->region && i < ELEMENTS(variables); i++) {
-        const char *value = getenv(variables[i]);
-        if (value && *value)
-            stream->region = apr_pstrdup(pool, value);
-    }
-    if (!stream->region)
-        return apr_psprintf(pool,
-                            "stream %s has no region: write region=, such as region=eu-central-1, or set AWS_REGION",
-                            stream->name);
-    if (stream->region[strspn(stream->region, "abcdefghijklmnopqrstuvwxyz0123456789-")])
-        return apr_psprintf(pool, "region=%s is no region: write one such as region=eu-central-1", stream->region);
+/* "arn:aws:iam::123456789012:role/NAME"; "IAM ARNs" in the IAM User Guide. */
+static int is_role(const char *arn)
+{
+    static const char lower[] = "abcdefghijklmnopqrstuvwxyz-", digits[] = "0123456789";
+    size_t partition, account;
+
+    if (strncmp(arn, "arn:aws", 7) != 0)
+        return 0;
+    partition = 4 + strspn(arn + 4, lower);
+    if (strncmp(arn + partition, ":iam::", 6) != 0)
+        return 0;
+    arn += partition + 6;
+    account = strspn(arn, digits);
+    arn += account;
+    return account == 12 && strncmp(arn, ":role/", 6) == 0 && arn[6] && arn[strlen(arn) - 1] != '/' &&
+           !arn[6 + strspn(arn + 6, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+=,.@/-")];
+}
+
+static const char *check_role(const cs_stream_t *stream, apr_pool_t *pool)
+{
+    if (stream->external_id && !stream->role)
+        return "external_id= belongs to a role: write role=, too";
+    if (stream->role && !is_role(stream->role))
+        return apr_psprintf(pool, "role=%s is no role: write its ARN, such as role=arn:aws:iam::123456789012:role/NAME",
+                            stream->role);
     return NULL;
 }
 
-static const char *complete(cs_stream_t *stream, apr_pool_t *pool)
+static const char *check(const cs_stream_t *stream, apr_pool_t *pool)
 {
     if (stream->sink == CS_SINK_FILE && !stream->path)
         return apr_psprintf(pool, "stream %s has no folder: write path=/some/folder", stream->name);
-    return stream->sink == CS_SINK_FIREHOSE ? complete_region(stream, pool) : NULL;
+    if (stream->region && !cs_is_region(stream->region)) /* where none is written, the sender finds it */
+        return apr_psprintf(pool, "region=%s is no region: write one such as region=eu-central-1", stream->region);
+    return check_role(stream, pool);
 }
 
 const char *cs_line_read_stream(void *settings, const cs_setting_t *row, int argc, const char *const *argv,
@@ -104,7 +119,7 @@ const char *cs_line_read_stream(void *settings, const cs_setting_t *row, int arg
             return apr_psprintf(pool, "there is a stream %s already: give this one another name", stream->name);
     }
     cs_settings_defaults(cs_stream_settings, stream, pool);
-    if ((error = complete(stream, pool)))
+    if ((error = check(stream, pool)))
         return error;
     APR_ARRAY_PUSH(streams, cs_stream_t *) = stream;
     return NULL;

@@ -71,6 +71,9 @@ enum { CS_ACK_QUEUED, CS_ACK_SYNCED };
     X(URL, endpoint, CS_SINK_FIREHOSE, "endpoint", NULL, 0, 0, NULL, "url", "Where Firehose's API is")                 \
     X(TEXT, profile, CS_SINK_FIREHOSE, "profile", NULL, 0, 0, NULL, "name", "Section of the credentials file")         \
     X(PATH, credentials, CS_SINK_FIREHOSE, "credentials", NULL, 0, 0, NULL, "file", "A shared credentials file")       \
+    X(TEXT, role, CS_SINK_FIREHOSE, "role", NULL, 0, 0, NULL, "arn", "A role to assume with the credentials found")    \
+    X(TEXT, external_id, CS_SINK_FIREHOSE, "external_id", NULL, 0, 0, NULL, "id",                                      \
+      "The external id that the role's trust policy asks for")                                                         \
     X(COUNT, concurrency, CS_SINK_FIREHOSE, "concurrency", "4", 1, 64, NULL, "count",                                  \
       "Requests to Firehose under way at once")                                                                        \
     X(CHOICE, aggregate, CS_SINK_FIREHOSE, "aggregate", "on", 0, 0, "off|on", "on|off",                                \
@@ -212,6 +215,9 @@ const char *cs_location_check(const cs_location_t *location, apr_pool_t *pool);
 /* Whether a directive such as ClickstreamDeliverTo names a stream that is declared. NULL, or what to write. */
 const char *cs_server_check_stream(const cs_server_t *server, const char *directive, const char *name,
                                    apr_pool_t *pool);
+
+/* Whether it may be the name of an AWS region: that is a part of a host's name, so nothing else may be in it. */
+int cs_is_region(const char *text);
 
 /* "clicks, trial": what is declared. */
 const char *cs_server_stream_names(const cs_server_t *server, apr_pool_t *pool);

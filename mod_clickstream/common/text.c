@@ -1,8 +1,9 @@
-/* Text: UTF-8, and how it is quoted in JSON.
+/* Text: UTF-8, how it is quoted in JSON, and times.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "common/text.h"
 
 #include <apr_strings.h>
+#include <stdio.h>
 #include <string.h>
 
 int cs_utf8_length(const char *at, const char *end)
@@ -82,4 +83,40 @@ void cs_time_text(char text[CS_TIME_TEXT], apr_time_t time)
     apr_time_exp_gmt(&utc, time);
     apr_snprintf(text, CS_TIME_TEXT, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", utc.tm_year + 1900, utc.tm_mon + 1,
                  utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, utc.tm_usec / 1000);
+}
+
+/* "Z" or "+01:00" -> seconds; 0 where it is neither. */
+static int read_offset(int *offset, const char *text)
+{
+    int hours, minutes, length = 0;
+
+    *offset = 0;
+    if (strcmp(text, "Z") == 0)
+        return 1;
+    if ((*text != '+' && *text != '-') || sscanf(text + 1, "%2d:%2d%n", &hours, &minutes, &length) != 2 ||
+        text[1 + length])
+        return 0;
+    *offset = (*text == '-' ? -1 : 1) * (hours * 60 + minutes) * 60;
+    return 1;
+}
+
+int cs_time_read(apr_time_t *time, const char *text)
+{
+    static const char form[] = "dddd-dd-ddTdd:dd:dd";
+    apr_time_exp_t utc = {0};
+
+    for (const char *part = form; *part; part++) {
+        char c = text[part - form];
+        if (*part == 'd' ? c < '0' || c > '9' : c != *part)
+            return 0;
+    }
+    sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d", &utc.tm_year, &utc.tm_mon, &utc.tm_mday, &utc.tm_hour, &utc.tm_min,
+           &utc.tm_sec);
+    text += sizeof(form) - 1;
+    if (*text == '.')
+        text += 1 + strspn(text + 1, "0123456789");
+    utc.tm_year -= 1900;
+    utc.tm_mon--;
+    return read_offset(&utc.tm_gmtoff, text) && utc.tm_mday >= 1 && utc.tm_mday <= 31 && utc.tm_hour < 24 &&
+           utc.tm_min < 60 && utc.tm_sec <= 60 && apr_time_exp_gmt_get(time, &utc) == APR_SUCCESS;
 }

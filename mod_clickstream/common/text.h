@@ -1,4 +1,4 @@
-/* Text: spans of it, UTF-8, how it is quoted in JSON, and how a time is written. Pure.
+/* Text: spans of it, UTF-8, how it is quoted in JSON, and how a time is written and read. Pure.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CS_TEXT_H
 #define CS_TEXT_H
@@ -22,5 +22,8 @@ char *cs_text_quote(char *to, cs_span_t text);
 /* RFC 3339 with milliseconds, in UTC: "2026-01-31T23:59:59.123Z". */
 #define CS_TIME_TEXT sizeof("2026-01-31T23:59:59.123Z")
 void cs_time_text(char text[CS_TIME_TEXT], apr_time_t time);
+
+/* Reads such a time, with any fraction of a second or none, and with Z or an offset. Returns 0 where it is none. */
+int cs_time_read(apr_time_t *time, const char *text);
 
 #endif

@@ -1,163 +1,117 @@
-/* AWS credentials: where they come from, and when they are looked at again.
+/* The AWS credentials that are in force.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "deliver/credentials.h"
 
-#include <apr_file_io.h>
-#include <apr_lib.h>
-#include <apr_strings.h>
-#include <openssl/crypto.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
-/* A line of a credentials file: a session token has some 2,000 characters at most. */
-#define LINE_MOST 8192
-#define REFRESH_INTERVAL apr_time_from_sec(60)
+#include "common/text.h"
 
-struct cs_credentials_source_t {
-    int configured;             /* by the stream: the environment does not count */
-    const char *path, *section; /* of the shared credentials file; path NULL: there is no place for one */
-    apr_pool_t *pool;           /* holds what was loaded */
-    cs_credentials_t loaded;    /* access_key NULL: nothing is loaded */
-    apr_time_t file_time;       /* of the file that it was loaded from; 0: from elsewhere */
-    apr_off_t file_size;
-    apr_time_t refused_at;
-};
+/* Before they expire. AWS's services renew theirs from 5 to 15 minutes before. */
+#define EARLY apr_time_from_sec(300)
+#define INTERVAL apr_time_from_sec(60)
 
-static const char *environment(const char *name)
+void cs_credentials_init(cs_credentials_source_t *source, apr_pool_t *pool)
 {
-    const char *value = getenv(name);
-
-    return value && *value ? value : NULL;
+    source->parent = pool;
 }
 
-static const char *either(const char *first, const char *second)
+/* Whether `then` is less than an interval ago. Clocks are set, back too. */
+static int is_recent(apr_time_t then, apr_time_t now)
 {
-    return first ? first : second;
+    return then && then <= now && now - then < INTERVAL;
 }
 
-cs_credentials_source_t *cs_credentials_source(const char *profile, const char *file, apr_pool_t *pool)
+static int is_over(const cs_credentials_t *credentials, apr_time_t now)
 {
-    cs_credentials_source_t *source = apr_pcalloc(pool, sizeof(*source));
-    const char *home = environment("HOME");
-
-    source->configured = profile || file;
-    source->section = either(either(profile, environment("AWS_PROFILE")), "default");
-    source->path = either(either(file, environment("AWS_SHARED_CREDENTIALS_FILE")),
-                          home ? apr_pstrcat(pool, home, "/.aws/credentials", NULL) : NULL);
-    apr_pool_create(&source->pool, pool);
-    return source;
-}
-
-static char *trim(char *text)
-{
-    char *end = text + strlen(text);
-
-    while (apr_isspace(*text))
-        text++;
-    while (end > text && apr_isspace(end[-1]))
-        *--end = '\0';
-    return text;
-}
-
-/* Takes one line of the file; `*inside` tells whether we are in the section that is wanted. */
-static void read_line(cs_credentials_t *credentials, int *inside, const char *section, char *line, apr_pool_t *pool)
-{
-    const struct {
-        const char *name;
-        const char **value;
-    } keys[] = {{"aws_access_key_id", &credentials->access_key},
-                {"aws_secret_access_key", &credentials->secret_key},
-                {"aws_session_token", &credentials->session_token}};
-    char *text = trim(line), *equals = strchr(text, '='), *value;
-
-    if (*text == '[') {
-        text[strcspn(text, "]")] = '\0';
-        *inside = strcmp(trim(text + 1), section) == 0;
-        return;
-    }
-    if (!*inside || !equals || *text == '#' || *text == ';')
-        return;
-    *equals = '\0';
-    value = trim(equals + 1);
-    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-        if (strcasecmp(trim(text), keys[i].name) == 0)
-            *keys[i].value = *value ? apr_pstrdup(pool, value) : NULL;
-    }
+    return credentials->expires && now >= credentials->expires;
 }
 
 static void forget(cs_credentials_source_t *source)
 {
-    source->loaded = (cs_credentials_t){NULL};
-    source->file_time = 0;
-    apr_pool_clear(source->pool);
+    if (source->pool)
+        apr_pool_destroy(source->pool);
+    source->pool = NULL;
+    source->kept = (cs_credentials_t){NULL};
 }
 
-static void load_file(cs_credentials_source_t *source, const char **why)
+/* Whether those that we keep will do without looking again. */
+static int will_do(const cs_credentials_source_t *source, apr_time_t now)
 {
-    const char *path = source->path;
+    const cs_credentials_t *kept = &source->kept;
+
+    if (!kept->access_key || source->refused || (is_over(kept, now) && !source->came_expired))
+        return 0;
+    return !kept->expires || now < kept->expires - EARLY || is_recent(source->tried_at, now);
+}
+
+static void log_failure(const cs_credentials_source_t *source)
+{
+    const cs_credentials_t *kept = &source->kept;
+    char until[CS_TIME_TEXT] = "AWS no longer takes them";
+
+    if (!source->lack.why)
+        return;
+    if (kept->expires)
+        cs_time_text(until, kept->expires);
+    cs_log(source->log, CS_LOG_WARNING, APR_SUCCESS,
+           "stream %s: the credentials could not be renewed: %s; %s. The old ones are used until %s, and it is tried "
+           "again in a minute",
+           source->stream, source->lack.why, source->lack.advice, until);
+}
+
+const cs_credentials_t *cs_credentials_get(cs_credentials_source_t *source, cs_lack_t *lack, apr_time_t now)
+{
     cs_credentials_t found = {NULL};
-    char line[LINE_MOST], reason[120];
-    int inside = 0;
-    apr_finfo_t info;
-    apr_file_t *file;
-    apr_status_t status;
+    apr_pool_t *pool;
 
-    if (!path) {
-        *why = "no AWS_ACCESS_KEY_ID in the environment, and no HOME to look for .aws/credentials in: "
-               "write credentials=FILE";
-        return;
+    if (source->kept.access_key && source->changed(source->from))
+        forget(source);
+    if (will_do(source, now))
+        return &source->kept;
+    source->tried_at = now;
+    source->refused = 0;
+    apr_pool_create(&pool, source->parent);
+    if (source->find(source->from, &found, &source->lack, pool) == CS_FOUND) {
+        forget(source);
+        source->kept = found;
+        source->pool = pool;
+        source->came_expired = is_over(&found, now);
+        return &source->kept;
     }
-    status = apr_file_open(&file, path, APR_FOPEN_READ | APR_FOPEN_BUFFERED, APR_FPROT_OS_DEFAULT, source->pool);
-    if (status != APR_SUCCESS) {
-        *why = apr_psprintf(source->pool, "no credentials: %s: %s; write credentials=FILE, or let httpd's user read it",
-                            path, apr_strerror(status, reason, sizeof(reason)));
-        return;
+    if (source->kept.access_key && !is_over(&source->kept, now)) {
+        log_failure(source);
+        apr_pool_destroy(pool);
+        return &source->kept;
     }
-    if (apr_file_info_get(&info, APR_FINFO_MTIME | APR_FINFO_SIZE, file) == APR_SUCCESS) {
-        source->file_time = info.mtime;
-        source->file_size = info.size;
-    }
-    while (apr_file_gets(line, sizeof(line), file) == APR_SUCCESS)
-        read_line(&found, &inside, source->section, line, source->pool);
-    OPENSSL_cleanse(line, sizeof(line));
-    apr_file_close(file);
-    if (found.access_key && found.secret_key)
-        source->loaded = found;
-    else
-        *why = apr_psprintf(source->pool,
-                            "no credentials: %s has no aws_access_key_id and aws_secret_access_key in section [%s]",
-                            path, source->section);
-}
-
-static int file_changed(cs_credentials_source_t *source)
-{
-    apr_finfo_t info;
-
-    return source->file_time &&
-           (apr_stat(&info, source->path, APR_FINFO_MTIME | APR_FINFO_SIZE, source->pool) != APR_SUCCESS ||
-            info.mtime != source->file_time || info.size != source->file_size);
-}
-
-const cs_credentials_t *cs_credentials_get(cs_credentials_source_t *source, const char **why)
-{
-    *why = NULL;
-    if (source->loaded.access_key && !file_changed(source))
-        return &source->loaded;
     forget(source);
-    if (!source->configured && environment("AWS_ACCESS_KEY_ID") && environment("AWS_SECRET_ACCESS_KEY"))
-        source->loaded = (cs_credentials_t){.access_key = environment("AWS_ACCESS_KEY_ID"),
-                                            .secret_key = environment("AWS_SECRET_ACCESS_KEY"),
-                                            .session_token = environment("AWS_SESSION_TOKEN")};
-    else
-        load_file(source, why);
-    return source->loaded.access_key ? &source->loaded : NULL;
+    source->pool = pool; /* has what `lack` says */
+    *lack = source->lack;
+    return NULL;
 }
 
-void cs_credentials_refused(cs_credentials_source_t *source, apr_time_t monotonic)
+void cs_credentials_refused(cs_credentials_source_t *source, apr_time_t now)
 {
-    if (source->refused_at && monotonic - source->refused_at < REFRESH_INTERVAL)
+    if (is_recent(source->refused_at, now))
         return;
-    source->refused_at = monotonic;
-    forget(source);
+    source->refused_at = now;
+    source->refused = 1;
+}
+
+static int is_printable(const char *text)
+{
+    while (*text > ' ' && *text < 0x7F)
+        text++;
+    return !*text;
+}
+
+const char *cs_credentials_flaw(const cs_credentials_t *credentials)
+{
+    if (!credentials->access_key || !*credentials->access_key)
+        return "no access key";
+    if (!credentials->secret_key || !*credentials->secret_key)
+        return "no secret key";
+    if (!is_printable(credentials->access_key) || !is_printable(credentials->secret_key) ||
+        (credentials->session_token && !is_printable(credentials->session_token)))
+        return "a key or token with blanks or other characters that none has";
+    return NULL;
 }

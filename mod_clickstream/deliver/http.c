@@ -2,13 +2,20 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "deliver/http.h"
 
+#include <apr_date.h>
 #include <apr_ring.h>
+#include <apr_strings.h>
 #include <curl/curl.h>
+#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "deliver/secret.h"
+
 #define USER_AGENT "mod_clickstream/" PACKAGE_VERSION
+/* Between two attempts of cs_http_fetch(). */
+#define PAUSE apr_time_from_msec(100)
 
 /* One request under way. */
 typedef struct exchange_t exchange_t;
@@ -20,6 +27,7 @@ struct exchange_t {
     char error[CURL_ERROR_SIZE];
     char *body;
     size_t length;
+    apr_time_t date;
     void (*answered)(void *to, const cs_http_answer_t *answer);
     void *to;
 };
@@ -59,7 +67,8 @@ static size_t take_body(char *data, size_t size, size_t count, void *to)
 
     if (more > CS_HTTP_ANSWER_MOST - exchange->length)
         return 0; /* tells curl to fail */
-    grown = realloc(exchange->body, exchange->length + more + 1);
+    grown =
+        OPENSSL_clear_realloc(exchange->body, exchange->body ? exchange->length + 1 : 0, exchange->length + more + 1);
     if (!grown)
         return 0;
     memcpy(grown + exchange->length, data, more);
@@ -69,6 +78,21 @@ static size_t take_body(char *data, size_t size, size_t count, void *to)
     return more;
 }
 
+/* curl_easy_header() would do it, from 7.83 on. */
+static size_t take_header(char *data, size_t size, size_t count, void *to)
+{
+    static const char name[] = "Date:";
+    exchange_t *exchange = to;
+    size_t length = size * count, after = sizeof(name) - 1;
+    char value[64] = "";
+
+    if (length > after && length - after < sizeof(value) && strncasecmp(data, name, after) == 0) {
+        memcpy(value, data + after, length - after);
+        exchange->date = apr_date_parse_http(value + strspn(value, " \t"));
+    }
+    return length;
+}
+
 static void free_exchange(cs_http_t *http, exchange_t *exchange)
 {
     APR_RING_REMOVE(exchange, link);
@@ -76,7 +100,7 @@ static void free_exchange(cs_http_t *http, exchange_t *exchange)
         curl_multi_remove_handle(http->multi, exchange->curl);
     curl_easy_cleanup(exchange->curl);
     curl_slist_free_all(exchange->headers);
-    free(exchange->body);
+    OPENSSL_clear_free(exchange->body, exchange->body ? exchange->length + 1 : 0);
     free(exchange);
 }
 
@@ -98,9 +122,25 @@ static CURLcode set_options(exchange_t *exchange, const cs_http_request_t *reque
     if (error == CURLE_OK)                                                                                             \
     error = curl_easy_setopt(curl, option, value)
     SET(CURLOPT_URL, request->url);
+#if LIBCURL_VERSION_NUM >= 0x075500
+    SET(CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+    SET(CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+#if LIBCURL_VERSION_NUM >= 0x075700
+    SET(CURLOPT_QUICK_EXIT, 1L); /* or our end could wait for a resolver that has no answer */
+#endif
     SET(CURLOPT_HTTPHEADER, exchange->headers);
-    SET(CURLOPT_POSTFIELDS, request->body.at);
-    SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.length);
+    if (request->method != CS_HTTP_GET) {
+        SET(CURLOPT_POSTFIELDS, request->body.length ? request->body.at : "");
+        SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.length);
+    }
+    if (request->method == CS_HTTP_PUT) {
+        SET(CURLOPT_CUSTOMREQUEST, "PUT");
+    }
+    if (request->direct) {
+        SET(CURLOPT_PROXY, "");
+    }
     SET(CURLOPT_USERAGENT, USER_AGENT);
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
@@ -117,12 +157,14 @@ static CURLcode set_options(exchange_t *exchange, const cs_http_request_t *reque
     SET(CURLOPT_ERRORBUFFER, exchange->error);
     SET(CURLOPT_WRITEFUNCTION, take_body);
     SET(CURLOPT_WRITEDATA, exchange);
+    SET(CURLOPT_HEADERFUNCTION, take_header);
+    SET(CURLOPT_HEADERDATA, exchange);
     SET(CURLOPT_PRIVATE, exchange);
 #undef SET
     return error;
 }
 
-apr_status_t cs_http_post(cs_http_t *http, const cs_http_request_t *request)
+apr_status_t cs_http_begin(cs_http_t *http, const cs_http_request_t *request)
 {
     exchange_t *exchange = calloc(1, sizeof(*exchange));
     int ready;
@@ -155,6 +197,7 @@ static void finish(cs_http_t *http, exchange_t *exchange, CURLcode error)
         curl_easy_getinfo(exchange->curl, CURLINFO_RETRY_AFTER, &seconds);
         answer.status = (int)status;
         answer.retry_after = apr_time_from_sec(seconds);
+        answer.date = exchange->date;
     }
     else
         answer.error = *exchange->error ? exchange->error : curl_easy_strerror(error);
@@ -183,9 +226,91 @@ void cs_http_poll(cs_http_t *http, apr_interval_time_t wait)
     }
 }
 
-void cs_http_destroy(cs_http_t *http)
+/* --- one at a time --- */
+
+typedef struct fetch_t {
+    cs_http_answer_t *answer;
+    apr_pool_t *pool;
+    int is_over;
+} fetch_t;
+
+static void keep(void *to, const cs_http_answer_t *answer)
+{
+    fetch_t *fetch = to;
+
+    *fetch->answer = *answer;
+    fetch->answer->error = apr_pstrdup(fetch->pool, answer->error);
+    fetch->answer->body.at = cs_secret_keep(answer->body.at, answer->body.length, fetch->pool);
+    fetch->is_over = 1;
+}
+
+static void drop_all(cs_http_t *http)
 {
     while (!APR_RING_EMPTY(&http->exchanges, exchange_t, link))
         free_exchange(http, APR_RING_FIRST(&http->exchanges));
+}
+
+apr_status_t cs_http_fetch(cs_http_answer_t *answer, cs_http_t *http, const cs_http_request_t *request, int attempts,
+                           const cs_halt_t *halt, apr_pool_t *pool)
+{
+    cs_http_request_t mine = *request;
+    fetch_t fetch;
+
+    mine.answered = keep;
+    mine.to = &fetch;
+    for (int i = 0; i < attempts; i++) {
+        if (i)
+            apr_sleep(PAUSE);
+        fetch = (fetch_t){.answer = answer, .pool = pool};
+        *answer = (cs_http_answer_t){.error = "libcurl refused the request"};
+        if (cs_halted(halt))
+            return APR_TIMEUP;
+        if (cs_http_begin(http, &mine) != APR_SUCCESS)
+            continue;
+        while (!fetch.is_over && !cs_halted(halt))
+            cs_http_poll(http, CS_HALT_NOTICE);
+        if (!fetch.is_over) {
+            drop_all(http);
+            return APR_TIMEUP;
+        }
+        if (answer->status && answer->status < 500)
+            break;
+    }
+    return APR_SUCCESS;
+}
+
+static int is_among(const char *host, const char *const *hosts)
+{
+    while (*hosts && strcasecmp(host, *hosts) != 0)
+        hosts++;
+    return *hosts != NULL;
+}
+
+int cs_http_is_private(const char *url, const char *const *plain)
+{
+    static const char *const here[] = {"127.0.0.1", "localhost", "[::1]", NULL};
+    static const CURLUPart none[] = {CURLUPART_USER, CURLUPART_PASSWORD, CURLUPART_FRAGMENT};
+    CURLU *parts = curl_url();
+    char *scheme = NULL, *host = NULL, *part = NULL;
+    int is = parts && curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK &&
+             curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+             curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK;
+
+    for (size_t i = 0; is && i < sizeof(none) / sizeof(none[0]); i++) {
+        is = curl_url_get(parts, none[i], &part, 0) != CURLUE_OK;
+        curl_free(part);
+        part = NULL;
+    }
+    is = is && (strcasecmp(scheme, "https") == 0 ||
+                (strcasecmp(scheme, "http") == 0 && (is_among(host, here) || is_among(host, plain))));
+    curl_free(scheme);
+    curl_free(host);
+    curl_url_cleanup(parts);
+    return is;
+}
+
+void cs_http_destroy(cs_http_t *http)
+{
+    drop_all(http);
     curl_multi_cleanup(http->multi);
 }

@@ -143,6 +143,8 @@ void cs_report_failed(cs_report_t *report, const cs_sink_result_t *result, apr_t
     int begins = !trouble->since;
     cs_queue_stats_t stats = {.waiting = 0};
 
+    if (!result->reason)
+        return;
     cs_queue_stats(&stats, report->queue);
     if (begins) {
         trouble->since = now;

@@ -350,7 +350,12 @@ static apr_status_t be_sender(const cs_sender_options_t *options, apr_time_t dra
     APR_RING_INIT(&sender.retries, cs_batch_t, link);
     sender.rejected_path = apr_pstrcat(sender.pool, options->directory, "/", options->stream->name, ".rejected", NULL);
     sender.report = cs_report_begin(options->queue, options->stream->name, options->log);
-    status = create(&sender.sink, options->stream, batch_done, &sender, sender.pool);
+    status = create(&sender.sink, &(cs_sink_options_t){.stream = options->stream,
+                                                       .log = options->log,
+                                                       .halt = {.stop = options->stop, .until = drain_until},
+                                                       .done = batch_done,
+                                                       .to = &sender,
+                                                       .pool = sender.pool});
     if (status == APR_SUCCESS) {
         deliver(&sender);
         sender.sink->destroy(sender.sink);

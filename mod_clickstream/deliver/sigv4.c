@@ -4,6 +4,7 @@
 
 #include <apr_escape.h>
 #include <apr_strings.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <stdlib.h>
@@ -116,13 +117,14 @@ const char *cs_sigv4_string_to_sign(const char *canonical_request, const cs_sigv
 const char *cs_sigv4_signature(const char *string_to_sign, const char *secret_key, const cs_sigv4_scope_t *scope,
                                apr_pool_t *pool)
 {
-    const char *secret = apr_pstrcat(pool, "AWS4", secret_key, NULL);
+    char *secret = apr_pstrcat(pool, "AWS4", secret_key, NULL);
     unsigned char key[DIGEST];
     char date[CS_SIGV4_DATE];
 
     cs_sigv4_date(date, scope->time);
     date[8] = '\0';
     hmac(key, secret, strlen(secret), date);
+    OPENSSL_cleanse(secret, strlen(secret));
     hmac(key, key, DIGEST, scope->region);
     hmac(key, key, DIGEST, scope->service);
     hmac(key, key, DIGEST, "aws4_request");

@@ -3,12 +3,14 @@
 #ifndef CS_SINK_H
 #define CS_SINK_H
 
+#include "common/log.h"
 #include "common/settings.h"
 #include "deliver/batch.h"
+#include "deliver/halt.h"
 
 /* What became of a batch as a whole; what became of each record stands in the batch. */
 typedef struct cs_sink_result_t {
-    const char *reason;              /* NULL: nothing failed. Otherwise why, for the log */
+    const char *reason;              /* why something failed, for the log; NULL: nothing did, or we only have to end */
     const char *advice;              /* what an operator can do about it */
     apr_interval_time_t retry_after; /* what the other side asked for; 0: nothing */
     int maybe_taken;                 /* whether what is to be sent again may have been taken nevertheless */
@@ -32,9 +34,17 @@ struct cs_sink_t {
     void (*destroy)(cs_sink_t *sink);
 };
 
-/* Each makes a sink for `stream`, in the calling thread. `pool` must not be used by other threads. */
-typedef apr_status_t cs_sink_create_t(cs_sink_t **sink, const cs_stream_t *stream, cs_sink_done_t *done, void *to,
-                                      apr_pool_t *pool);
+typedef struct cs_sink_options_t {
+    const cs_stream_t *stream;
+    const cs_log_t *log;
+    cs_halt_t halt; /* whatever it waits for within send(), it stops then */
+    cs_sink_done_t *done;
+    void *to;
+    apr_pool_t *pool; /* must not be used by other threads */
+} cs_sink_options_t;
+
+/* Each makes a sink for the stream, in the calling thread. */
+typedef apr_status_t cs_sink_create_t(cs_sink_t **sink, const cs_sink_options_t *options);
 cs_sink_create_t cs_sink_firehose_create;
 cs_sink_create_t cs_sink_file_create;
 

@@ -245,9 +245,10 @@ static void destroy(cs_sink_t *sink)
         close(file->object.fd);
 }
 
-apr_status_t cs_sink_file_create(cs_sink_t **sink, const cs_stream_t *stream, cs_sink_done_t *done, void *to,
-                                 apr_pool_t *pool)
+apr_status_t cs_sink_file_create(cs_sink_t **sink, const cs_sink_options_t *options)
 {
+    const cs_stream_t *stream = options->stream;
+    apr_pool_t *pool = options->pool;
     file_sink_t *file = apr_pcalloc(pool, sizeof(*file));
     int newline = stream->delimiter == CS_DELIMITER_NEWLINE;
 
@@ -269,8 +270,8 @@ apr_status_t cs_sink_file_create(cs_sink_t **sink, const cs_stream_t *stream, cs
     file->object.fd = -1;
     APR_RING_INIT(&file->object.batches, cs_batch_t, link);
     apr_pool_create(&file->scratch, pool);
-    file->done = done;
-    file->to = to;
+    file->done = options->done;
+    file->to = options->to;
     *sink = &file->sink;
     return APR_SUCCESS;
 }

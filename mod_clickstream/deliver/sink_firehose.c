@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "deliver/access.h"
 #include "deliver/answer.h"
-#include "deliver/credentials.h"
+#include "deliver/endpoint.h"
 #include "deliver/http.h"
-#include "deliver/sigv4.h"
 #include "deliver/sink.h"
 
 /* "Amazon Data Firehose Quota" and the API reference of PutRecordBatch: at most 500 records, and 4 MiB for
@@ -28,9 +28,9 @@
 typedef struct firehose_t {
     cs_sink_t sink; /* first: the sink's methods get a pointer to it */
     const cs_stream_t *stream;
-    const char *url, *host, *path;
+    cs_endpoint_t endpoint; /* url NULL: the region is not known yet */
     const char *delimiter;
-    cs_credentials_source_t *credentials;
+    cs_access_t *access;
     cs_http_t *http;
     apr_pool_t *pool;
     cs_sink_done_t *done;
@@ -126,32 +126,6 @@ static cs_span_t write_body(firehose_t *firehose, const cs_batch_t *batch, apr_p
     return (cs_span_t){body, (apr_size_t)(to - body) + sizeof(TAIL) - 1};
 }
 
-static const char *const *write_headers(const firehose_t *firehose, const cs_credentials_t *credentials, cs_span_t body,
-                                        apr_pool_t *pool)
-{
-    char *date = apr_palloc(pool, CS_SIGV4_DATE);
-    const cs_sigv4_scope_t scope = {.time = apr_time_now(), .region = firehose->stream->region, .service = "firehose"};
-    const cs_sigv4_header_t headers[] = {
-        {"host", firehose->host},
-        {"content-type", "application/x-amz-json-1.1"},
-        {"x-amz-date", date},
-        {"x-amz-target", "Firehose_20150804.PutRecordBatch"},
-        {"x-amz-security-token", credentials->session_token}, /* last: it may be missing */
-    };
-    int count = (int)(sizeof(headers) / sizeof(headers[0])) - !credentials->session_token;
-    const cs_sigv4_request_t request = {
-        .method = "POST", .path = firehose->path, .query = "", .headers = headers, .header_count = count, .body = body};
-    const char **lines = apr_pcalloc(pool, (apr_size_t)(count + 2) * sizeof(*lines));
-
-    cs_sigv4_date(date, scope.time);
-    for (int i = 0; i < count; i++)
-        lines[i] = apr_pstrcat(pool, headers[i].name, ": ", headers[i].value, NULL);
-    lines[count] = apr_pstrcat(
-        pool, "Authorization: ",
-        cs_sigv4_authorization(&request, &scope, credentials->access_key, credentials->secret_key, pool), NULL);
-    return lines;
-}
-
 /* The batch goes back to its owner, and the request is over. */
 static void give_back(post_t *post, const char *reason, const char *advice, apr_interval_time_t retry_after)
 {
@@ -181,8 +155,7 @@ static void refused(post_t *post, const cs_http_answer_t *answer)
             break;
         }
     }
-    if (meaning == RETRY_WITH_NEW_CREDENTIALS)
-        cs_credentials_refused(post->firehose->credentials, cs_monotonic());
+    cs_access_learn(post->firehose->access, answer->date, meaning == RETRY_WITH_NEW_CREDENTIALS);
     cs_batch_outcome(post->batch, meaning == INVALID ? CS_OUTCOME_INVALID : CS_OUTCOME_RETRY);
     give_back(post, apr_psprintf(post->pool, "HTTP %d %s%s%s", answer->status, type, *message ? ": " : "", message),
               advice, answer->retry_after);
@@ -194,6 +167,8 @@ static void answered(void *to, const cs_http_answer_t *answer)
     const char *code;
     int failed;
 
+    if (answer->status == 200)
+        cs_access_learn(post->firehose->access, answer->date, 0);
     if (!answer->status)
         fail(post, answer->error, "look at this machine's network, DNS and certificates, and at endpoint=");
     else if (answer->status != 200)
@@ -230,12 +205,26 @@ static post_t *new_post(firehose_t *firehose, cs_batch_t *batch)
     return post;
 }
 
+/* The request, signed. NULL: it cannot be made now, and `lack` says why. */
+static const char *const *sign(firehose_t *firehose, cs_span_t body, cs_lack_t *lack, apr_pool_t *pool)
+{
+    const cs_credentials_t *credentials;
+    const char *region;
+
+    if (!cs_access_get(&region, &credentials, firehose->access, lack))
+        return NULL;
+    if (!firehose->endpoint.url)
+        cs_endpoint_make(&firehose->endpoint, "firehose", region, firehose->stream->endpoint, firehose->pool);
+    return cs_endpoint_sign(&firehose->endpoint, "application/x-amz-json-1.1", "Firehose_20150804.PutRecordBatch", body,
+                            credentials, cs_access_now(firehose->access), pool);
+}
+
 static void send_batch(cs_sink_t *sink, cs_batch_t *batch)
 {
     firehose_t *firehose = firehose_of(sink);
     post_t *post = new_post(firehose, batch);
-    const cs_credentials_t *credentials;
-    const char *why;
+    const char *const *headers;
+    cs_lack_t lack;
     cs_span_t body;
 
     if (is_too_large(batch)) {
@@ -243,23 +232,22 @@ static void send_batch(cs_sink_t *sink, cs_batch_t *batch)
         give_back(post, "longer than the 1,000 KiB that Firehose takes", NULL, 0);
         return;
     }
-    if (!(credentials = cs_credentials_get(firehose->credentials, &why))) {
-        fail(post, why, "give it AWS credentials");
-        return;
-    }
     body = write_body(firehose, batch, post->pool);
     if (!body.at) {
         fail(post, "no memory for a request", "give this machine more memory");
         return;
     }
-    if (cs_http_post(firehose->http,
-                     &(cs_http_request_t){.url = firehose->url,
-                                          .headers = write_headers(firehose, credentials, body, post->pool),
-                                          .body = body,
-                                          .timeout = firehose->stream->timeout,
-                                          .ca = firehose->stream->ca,
-                                          .answered = answered,
-                                          .to = post}) != APR_SUCCESS)
+    if (!(headers = sign(firehose, body, &lack, post->pool))) {
+        fail(post, lack.why, lack.advice);
+        return;
+    }
+    if (cs_http_begin(firehose->http, &(cs_http_request_t){.url = firehose->endpoint.url,
+                                                           .headers = headers,
+                                                           .body = body,
+                                                           .timeout = firehose->stream->timeout,
+                                                           .ca = firehose->stream->ca,
+                                                           .answered = answered,
+                                                           .to = post}) != APR_SUCCESS)
         fail(post, "libcurl refused the request", "look at endpoint= and ca=");
 }
 
@@ -278,30 +266,16 @@ static void flush(cs_sink_t *sink)
 static void destroy(cs_sink_t *sink)
 {
     cs_http_destroy(firehose_of(sink)->http);
+    cs_access_destroy(firehose_of(sink)->access);
 }
 
-/* "https://host:port/path" -> the Host header's value, and the path. */
-static void divide_url(firehose_t *firehose, apr_pool_t *pool)
+apr_status_t cs_sink_firehose_create(cs_sink_t **sink, const cs_sink_options_t *options)
 {
-    const char *host = strstr(firehose->url, "://") + 3;
-    const char *path = strchr(host, '/');
-
-    firehose->host = path ? apr_pstrmemdup(pool, host, (apr_size_t)(path - host)) : host;
-    firehose->path = path ? path : "/";
-}
-
-static const char *regional_url(const char *region, apr_pool_t *pool)
-{
-    /* "Amazon Data Firehose endpoints and quotas": the partition of China has a domain of its own. */
-    return apr_pstrcat(pool, "https://firehose.", region, ".amazonaws.com",
-                       strncmp(region, "cn-", 3) == 0 ? ".cn/" : "/", NULL);
-}
-
-apr_status_t cs_sink_firehose_create(cs_sink_t **sink, const cs_stream_t *stream, cs_sink_done_t *done, void *to,
-                                     apr_pool_t *pool)
-{
+    const cs_stream_t *stream = options->stream;
+    apr_pool_t *pool = options->pool;
     firehose_t *firehose = apr_pcalloc(pool, sizeof(*firehose));
     int newline = stream->delimiter == CS_DELIMITER_NEWLINE;
+    apr_status_t status;
 
     firehose->sink = (cs_sink_t){
         .limits = {.records = RECORDS_MOST,
@@ -319,12 +293,14 @@ apr_status_t cs_sink_firehose_create(cs_sink_t **sink, const cs_stream_t *stream
     };
     firehose->stream = stream;
     firehose->delimiter = newline ? "\n" : "";
-    firehose->url = stream->endpoint ? stream->endpoint : regional_url(stream->region, pool);
-    firehose->credentials = cs_credentials_source(stream->profile, stream->credentials, pool);
     firehose->pool = pool;
-    firehose->done = done;
-    firehose->to = to;
-    divide_url(firehose, pool);
-    *sink = &firehose->sink;
-    return cs_http_create(&firehose->http, pool);
+    firehose->done = options->done;
+    firehose->to = options->to;
+    if ((status = cs_http_create(&firehose->http, pool)) != APR_SUCCESS)
+        return status;
+    if ((status = cs_access_create(&firehose->access, options)) != APR_SUCCESS)
+        cs_http_destroy(firehose->http);
+    else
+        *sink = &firehose->sink;
+    return status;
 }

@@ -36,7 +36,7 @@ SIZE_FORM = "write a number with K, M or G, such as 64M, from "
 TIME_FORM = "write a number with ms, s, m, h or d, such as 5s, from "
 ENDPOINT_FORM = "write https://HOST/ (http:// only for 127.0.0.1, localhost and [::1])"
 FIREHOSE_OPTIONS = ("is no option of a firehose stream: write name=value, with one of queue, linger, delimiter, ack, "
-                    "region, endpoint, profile, credentials, concurrency, aggregate, timeout, ca")
+                    "region, endpoint, profile, credentials, role, external_id, concurrency, aggregate, timeout, ca")
 FILE_OPTIONS = ("is no option of a file stream: write name=value, with one of queue, linger, delimiter, ack, path, "
                 "roll, interval")
 
@@ -61,7 +61,6 @@ SERVER_LINES = [
     (STREAM + "file path=", "path=:", "an empty value is not possible here"),
     (STREAM + 'file path="/some/folder"', 'path="/some/folder":', 'put the quotes around it all: "path=/some/folder"'),
     (STREAM + 'file path="/some folder"', 'path="/some:', "put the quotes around it all"),
-    (STREAM + "firehose", "stream clicks has no region", "write region=, such as region=eu-central-1"),
     (STREAM + "firehose region=", "region=:", "an empty value is not possible here"),
     (FILE + "queue=12", 'queue=: "12"', SIZE_FORM + "1M to 64G"),
     (FILE + "queue=64X", 'queue=: "64X"', SIZE_FORM + "1M to 64G"),
@@ -86,6 +85,8 @@ SERVER_LINES = [
     (FIREHOSE + "endpoint=http://localhost.evil.com/", 'endpoint=: "http://localhost.evil.com/"', ENDPOINT_FORM),
     (FIREHOSE + "endpoint=https://", 'endpoint=: "https://"', ENDPOINT_FORM),
     (FIREHOSE + "endpoint=firehose", 'endpoint=: "firehose"', ENDPOINT_FORM),
+    (FIREHOSE + "role=clicks", "role=clicks", "write its ARN, such as role=arn:aws:iam::123456789012:role/NAME"),
+    (FIREHOSE + "external_id=x", "external_id=", "belongs to a role: write role=, too"),
     (FIREHOSE + "concurrency=0", 'concurrency=: "0"', "write a whole number, from 1 to 64"),
     (FIREHOSE + "concurrency=65", 'concurrency=: "65"', "write a whole number, from 1 to 64"),
     (FIREHOSE + "concurrency=4K", 'concurrency=: "4K"', "write a whole number, from 1 to 64"),

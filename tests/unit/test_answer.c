@@ -124,6 +124,8 @@ static const struct {
     {"{\"__type\":\"X\",\"message\":null,\"Message\":\"Great\"}", "X", "Great"},
     {"{\"__type\":\"AccessDeniedException\"}", "AccessDeniedException", ""},
     {"{\"__type\":\"x#\"}", "", ""},
+    /* the lines after the first one may repeat what was secret */
+    {"{\"__type\":\"X\",\"message\":\"No match.\\n\\nx-amz-security-token:hush\"}", "X", "No match."},
     {"{\"message\":\"only this\"}", "", "only this"},
     {"{\"__type\":7,\"message\":[]}", "", ""},
     {"{}", "", ""},
@@ -159,6 +161,63 @@ START_TEST(cuts_what_is_long)
 }
 END_TEST
 
+/* --- credentials --- */
+
+#define TIME 1700000000
+#define KEYS "\"AccessKeyId\":\"ASIA\",\"SecretAccessKey\":\"hush/+\""
+#define TOKEN "\"Token\":\"to/ken==\""
+#define EXPIRES "\"Expiration\":\"2023-11-14T22:13:20Z\""
+
+static const struct {
+    const char *body;
+    int version;
+    const char *flaw; /* NULL: none */
+    int token, expires;
+} credentials[] = {
+    /* an instance, a container, a process */
+    {"{\"Code\":\"Success\",\"LastUpdated\":\"x\",\"Type\":\"AWS-HMAC\"," KEYS "," TOKEN "," EXPIRES "}", 0, NULL, 1,
+     TIME},
+    {"{\"RoleArn\":\"arn\"," KEYS "," TOKEN "," EXPIRES "}\n", 0, NULL, 1, TIME},
+    {"{\"Version\":1," KEYS ",\"SessionToken\":\"to/ken==\"," EXPIRES "}", 1, NULL, 1, TIME},
+    {"{\"Version\":1," KEYS "}", 1, NULL, 0, 0},
+    {"{\"Version\":1," KEYS ",\"SessionToken\":null,\"Expiration\":null}", 1, NULL, 0, 0},
+    {"{" KEYS ",\"Expiration\":\"2023-11-14T23:13:20.5+01:00\"}", 0, NULL, 0, TIME},
+    {"{\"Code\":\"AssumeRoleUnauthorizedAccess\",\"Message\":\"hush\"}", 0, "the code AssumeRoleUnauthorizedAccess", 0,
+     0},
+    {"{\"Code\":\"no\\r\\nhush\"," KEYS "}", 0, "the code no", 0, 0},
+    {"{" KEYS "}", 1, "no \"Version\": 1", 0, 0},
+    {"{\"Version\":2," KEYS "}", 1, "no \"Version\": 1", 0, 0},
+    {"{" KEYS ",\"Expiration\":\"soon\"}", 0, "an Expiration that is no time", 0, 0},
+    {"{" KEYS ",\"Expiration\":\"\"}", 0, "an Expiration that is no time", 0, 0},
+    {"{\"AccessKeyId\":\"A\"}", 0, "no secret key", 0, 0},
+    {"{\"SecretAccessKey\":\"hush\"}", 0, "no access key", 0, 0},
+    {"{\"AccessKeyId\":7,\"SecretAccessKey\":\"hush\"}", 0, "no access key", 0, 0},
+    {"{\"AccessKeyId\":\"A\\nB\",\"SecretAccessKey\":\"hush\"}", 0,
+     "a key or token with blanks or other characters that none has", 0, 0},
+    {"{}", 0, "no access key", 0, 0},
+    {"[" KEYS "]", 0, "no JSON object", 0, 0},
+    {"[]", 0, "no JSON object", 0, 0},
+    {"null", 1, "no JSON object", 0, 0},
+    {"{" KEYS, 0, "no JSON object", 0, 0},
+    {"hush", 0, "no JSON object", 0, 0},
+    {"", 0, "no JSON object", 0, 0},
+};
+
+START_TEST(reads_credentials)
+{
+    cs_credentials_t found = {NULL};
+    const char *flaw = cs_answer_credentials(&found, exactly(credentials[_i].body), credentials[_i].version, pool);
+
+    ck_assert_pstr_eq(flaw, credentials[_i].flaw);
+    if (flaw)
+        return;
+    ck_assert_str_eq(found.access_key, "ASIA");
+    ck_assert_str_eq(found.secret_key, "hush/+");
+    ck_assert_pstr_eq(found.session_token, credentials[_i].token ? "to/ken==" : NULL);
+    ck_assert_int_eq(found.expires / 1000000, credentials[_i].expires);
+}
+END_TEST
+
 Suite *answer_suite(void)
 {
     Suite *suite = suite_create("answer");
@@ -168,6 +227,7 @@ Suite *answer_suite(void)
     tcase_add_test(tests, overwrites_outcomes);
     tcase_add_loop_test(tests, reads_errors, 0, ELEMENTS(errors));
     tcase_add_test(tests, cuts_what_is_long);
+    tcase_add_loop_test(tests, reads_credentials, 0, ELEMENTS(credentials));
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -163,24 +163,32 @@ START_TEST(takes_text_options)
 }
 END_TEST
 
+/* Without region= the sender finds it. */
+START_TEST(region_may_be_missing)
+{
+    setenv("AWS_REGION", "us-east-1", 1);
+    ck_assert_ptr_null(read_stream("ClickstreamStream clicks firehose")->region);
+    unsetenv("AWS_REGION");
+}
+END_TEST
+
+#define ROLE "role=arn:aws:iam::123456789012:role/"
+
 static const struct {
-    const char *option, *region, *default_region; /* of the environment */
-    const char *found;
-} regions[] = {
-    {"region=eu-west-1", "us-east-1", "us-east-2", "eu-west-1"},
-    {"linger=1s", "us-east-1", "us-east-2", "us-east-1"},
-    {"linger=1s", "", "us-east-2", "us-east-2"},
+    const char *options, *role, *external_id;
+} roles[] = {
+    {ROLE "a", "arn:aws:iam::123456789012:role/a", NULL},
+    {ROLE "path/to/A_b+=,.@-9 external_id=x/y=z", "arn:aws:iam::123456789012:role/path/to/A_b+=,.@-9", "x/y=z"},
+    {"External_ID=x role=arn:aws-cn:iam::123456789012:role/a", "arn:aws-cn:iam::123456789012:role/a", "x"},
+    {"role=arn:aws-us-gov:iam::123456789012:role/a", "arn:aws-us-gov:iam::123456789012:role/a", NULL},
 };
 
-START_TEST(finds_region)
+START_TEST(takes_role)
 {
-    setenv("AWS_REGION", regions[_i].region, 1);
-    setenv("AWS_DEFAULT_REGION", regions[_i].default_region, 1);
-    ck_assert_str_eq(
-        read_stream(apr_pstrcat(pool, "ClickstreamStream clicks firehose ", regions[_i].option, NULL))->region,
-        regions[_i].found);
-    unsetenv("AWS_REGION");
-    unsetenv("AWS_DEFAULT_REGION");
+    const cs_stream_t *stream = read_stream(apr_pstrcat(pool, FIREHOSE, roles[_i].options, NULL));
+
+    ck_assert_str_eq(stream->role, roles[_i].role);
+    ck_assert_pstr_eq(stream->external_id, roles[_i].external_id);
 }
 END_TEST
 
@@ -324,7 +332,6 @@ static const struct {
     {"ClickstreamStream \"\" file path=/srv", "write a name", "1 to 64 letters"},
     {"ClickstreamStream clicks kinesis", "\"kinesis\"", "write firehose or file"},
     {"ClickstreamStream clicks file", "clicks has no folder", "write path="},
-    {"ClickstreamStream clicks firehose", "clicks has no region", "write region="},
     {"ClickstreamStream clicks firehose region=EU", "region=EU", "such as region=eu-central-1"},
     {"ClickstreamStream clicks firehose region=x.example.com/", "region=x.example.com/", "such as region="},
     {FIREHOSE "region", "\"region\"", "write name=value, with one of queue"},
@@ -344,6 +351,17 @@ static const struct {
     {FOLDER "path=srv", "path=: \"srv\"", "from the root"},
     {FOLDER "path=", "path=: an empty value", "not possible"},
     {FIREHOSE "region=", "region=: an empty value", "not possible"},
+    {FIREHOSE "role=a", "role=a is no role", "such as role=arn:aws:iam::123456789012:role/NAME"},
+    {FIREHOSE ROLE, ROLE " is no role", "write its ARN"},
+    {FIREHOSE ROLE "a/", "role/a/ is no role", "write its ARN"},
+    {FIREHOSE ROLE "a%20b", "a%20b is no role", "write its ARN"},
+    {FIREHOSE "role=arn:aws:iam::12345:role/a", "12345:role/a is no role", "write its ARN"},
+    {FIREHOSE "role=arn:aws:iam::1234567890123:role/a", "is no role", "write its ARN"},
+    {FIREHOSE "role=arn:aws:iam::123456789012:user/a", "user/a is no role", "write its ARN"},
+    {FIREHOSE "role=arn:aws:sts::123456789012:assumed-role/a/b", "is no role", "write its ARN"},
+    {FIREHOSE "role=arn:AWS:iam::123456789012:role/a", "is no role", "write its ARN"},
+    {FIREHOSE "external_id=x", "external_id= belongs to a role", "write role="},
+    {FOLDER ROLE "a", ROLE, "path, roll, interval"},
     {FIREHOSE "profile=", "profile=: an empty value", "not possible"},
     {FIREHOSE "credentials=aws", "\"aws\"", "from the root"},
     {FIREHOSE "queue=1023K", "queue=: \"1023K\"", "from 1M to 64G"},
@@ -731,7 +749,8 @@ static TCase *values_case(void)
     tcase_add_loop_test(tests, takes_number, 0, ELEMENTS(good_numbers));
     tcase_add_loop_test(tests, takes_option, 0, ELEMENTS(good_options));
     tcase_add_test(tests, takes_text_options);
-    tcase_add_loop_test(tests, finds_region, 0, ELEMENTS(regions));
+    tcase_add_test(tests, region_may_be_missing);
+    tcase_add_loop_test(tests, takes_role, 0, ELEMENTS(roles));
     tcase_add_loop_test(tests, takes_name, 0, ELEMENTS(good_names));
     tcase_add_loop_test(tests, takes_endpoint, 0, ELEMENTS(good_endpoints));
     tcase_add_loop_test(tests, takes_origin, 0, ELEMENTS(good_origins));

@@ -53,7 +53,10 @@ static cs_sink_t *new_sink(const char *folder, const char *options)
         argc++;
     error = cs_settings_read(cs_server_settings, server, "ClickstreamStream", argc, (const char *const *)argv, pool);
     ck_assert_msg(!error, "%s", error);
-    ck_assert_int_eq(cs_sink_file_create(&sink, cs_server_stream(server, NULL), take_back, NULL, pool), APR_SUCCESS);
+    ck_assert_int_eq(
+        cs_sink_file_create(
+            &sink, &(cs_sink_options_t){.stream = cs_server_stream(server, NULL), .done = take_back, .pool = pool}),
+        APR_SUCCESS);
     return sink;
 }
 

@@ -1,4 +1,4 @@
-/* Text: which bytes are UTF-8, and how any bytes are quoted.
+/* Text: which bytes are UTF-8, how any bytes are quoted, and what is a time.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "unit.h"
 
@@ -95,6 +95,50 @@ START_TEST(worst_case_fills_the_room)
 }
 END_TEST
 
+#define TIME (APR_INT64_C(1700000000) * 1000000)
+
+static const struct {
+    const char *text;
+    apr_time_t time; /* 0: it is none */
+} times[] = {
+    {"2023-11-14T22:13:20Z", TIME},
+    {"2023-11-14T22:13:20.999Z", TIME},
+    {"2023-11-14T22:13:20.123456789Z", TIME},
+    {"2023-11-14T22:13:20+00:00", TIME},
+    {"2023-11-14T23:43:20+01:30", TIME},
+    {"2023-11-14T17:13:20.5-05:00", TIME},
+    {"2024-02-29T00:00:00Z", APR_INT64_C(1709164800) * 1000000},
+    {"2023-11-14T22:13:20", 0},
+    {"2023-11-14T22:13:20z", 0},
+    {"2023-11-14T22:13:20Z ", 0},
+    {"2023-11-14T22:13:20+0100", 0},
+    {"2023-11-14T22:13:20+01", 0},
+    {"2023-11-14T22:13:20+01:00x", 0},
+    {"2023-11-14 22:13:20Z", 0},
+    {"2023-11-14T22:13Z", 0},
+    {"2023-13-14T22:13:20Z", 0},
+    {"2023-00-14T22:13:20Z", 0},
+    {"2023-11-32T22:13:20Z", 0},
+    {"2023-11-00T22:13:20Z", 0},
+    {"2023-11-14T24:13:20Z", 0},
+    {"2023-11-14T22:60:20Z", 0},
+    {"2023-11-14T22:13:61Z", 0},
+    {"2023-11--1T22:13:20Z", 0},
+    {" 2023-11-14T22:13:20Z", 0},
+    {"2023-1-14T22:13:20.000Z", 0},
+    {"1700000000", 0},
+    {"", 0},
+};
+
+START_TEST(reads_time)
+{
+    apr_time_t time = 0;
+
+    ck_assert_int_eq(cs_time_read(&time, times[_i].text), times[_i].time != 0);
+    ck_assert_int_eq(times[_i].time ? time : 0, times[_i].time);
+}
+END_TEST
+
 Suite *text_suite(void)
 {
     Suite *suite = suite_create("text");
@@ -103,6 +147,7 @@ Suite *text_suite(void)
     tcase_add_loop_test(tests, measures_utf8, 0, ELEMENTS(sequences));
     tcase_add_loop_test(tests, quotes_any_bytes, 0, ELEMENTS(quotes));
     tcase_add_test(tests, worst_case_fills_the_room);
+    tcase_add_loop_test(tests, reads_time, 0, ELEMENTS(times));
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -70,6 +70,13 @@ TCase *test_case(const char *name);
     X(batch)                                                                                                           \
     X(answer)                                                                                                          \
     X(sigv4)                                                                                                           \
+    X(endpoint)                                                                                                        \
+    X(clock)                                                                                                           \
+    X(http)                                                                                                            \
+    X(process)                                                                                                         \
+    X(profile)                                                                                                         \
+    X(sts)                                                                                                             \
+    X(chain)                                                                                                           \
     X(credentials)                                                                                                     \
     X(rejects)                                                                                                         \
     X(sink_file)                                                                                                       \
