@@ -28,6 +28,7 @@ struct exchange_t {
     char *body;
     size_t length;
     apr_time_t date;
+    curl_off_t upload; /* how much there is to send */
     void (*answered)(void *to, const cs_http_answer_t *answer);
     void *to;
 };
@@ -174,6 +175,7 @@ apr_status_t cs_http_begin(cs_http_t *http, const cs_http_request_t *request)
     APR_RING_INSERT_TAIL(&http->exchanges, exchange, exchange_t, link);
     exchange->answered = request->answered;
     exchange->to = request->to;
+    exchange->upload = (curl_off_t)request->body.length;
     exchange->curl = curl_easy_init();
     /* No "Expect: 100-continue": it costs a round trip for each batch. */
     ready = exchange->curl && add_header(exchange, "Expect:");
@@ -186,12 +188,41 @@ apr_status_t cs_http_begin(cs_http_t *http, const cs_http_request_t *request)
     return APR_EGENERAL;
 }
 
+/* What to do where there was no answer. */
+static const char *advice_for(CURLcode error, CURL *curl)
+{
+    static const struct {
+        CURLcode error;
+        const char *advice;
+    } advices[] = {
+        {CURLE_COULDNT_RESOLVE_HOST, "look at this machine's DNS, at region= and at endpoint="},
+        {CURLE_COULDNT_RESOLVE_PROXY, "look at https_proxy in the server's environment, and at DNS"},
+        {CURLE_COULDNT_CONNECT, "look at this machine's network and firewall, and at endpoint= and https_proxy"},
+        {CURLE_OPERATION_TIMEDOUT, "look at this machine's network and firewall, and at proxies in between"},
+        {CURLE_PEER_FAILED_VERIFICATION,
+         "look at the certificate of whatever answers there, at this machine's authorities or ca=, and at its clock"},
+        {CURLE_SSL_CACERT_BADFILE, "look at the file of ca=, which httpd's user must be able to read"},
+        {CURLE_SSL_CONNECT_ERROR, "look at what answers there: it speaks no TLS that will do"},
+    };
+    long connect_status = 0;
+
+    if (curl_easy_getinfo(curl, CURLINFO_HTTP_CONNECTCODE, &connect_status) == CURLE_OK && connect_status >= 400)
+        return connect_status == 407 ? "write a user and a password into https_proxy" : "look at the proxy's rules";
+    for (size_t i = 0; i < sizeof(advices) / sizeof(advices[0]); i++) {
+        if (advices[i].error == error)
+            return advices[i].advice;
+    }
+    return "look at this machine's network, at endpoint= and at proxies in between";
+}
+
 static void finish(cs_http_t *http, exchange_t *exchange, CURLcode error)
 {
     cs_http_answer_t answer = {.body = {exchange->body ? exchange->body : "", exchange->length}};
-    curl_off_t seconds = 0;
+    curl_off_t seconds = 0, uploaded = 0;
     long status = 0;
 
+    if (curl_easy_getinfo(exchange->curl, CURLINFO_SIZE_UPLOAD_T, &uploaded) == CURLE_OK)
+        answer.sent = uploaded >= exchange->upload;
     if (error == CURLE_OK) {
         curl_easy_getinfo(exchange->curl, CURLINFO_RESPONSE_CODE, &status);
         curl_easy_getinfo(exchange->curl, CURLINFO_RETRY_AFTER, &seconds);
@@ -199,8 +230,10 @@ static void finish(cs_http_t *http, exchange_t *exchange, CURLcode error)
         answer.retry_after = apr_time_from_sec(seconds);
         answer.date = exchange->date;
     }
-    else
+    else {
         answer.error = *exchange->error ? exchange->error : curl_easy_strerror(error);
+        answer.advice = advice_for(error, exchange->curl);
+    }
     exchange->answered(exchange->to, &answer);
     free_exchange(http, exchange);
 }

@@ -22,6 +22,8 @@ typedef struct cs_http_t cs_http_t;
 typedef struct cs_http_answer_t {
     int status;                      /* 0: there was no whole answer, and `error` says why */
     const char *error;               /* of the connection, of TLS, or a timeout */
+    const char *advice;              /* what an operator can do about that */
+    int sent;                        /* whether the request went out whole, so that it may have had its effect */
     cs_span_t body;                  /* a NUL stands behind it */
     apr_interval_time_t retry_after; /* of the Retry-After header, 0 where there is none */
     apr_time_t date;                 /* of the Date header, 0 where there is none */

@@ -47,17 +47,19 @@ typedef struct post_t {
 
 /* What an error of AWS's means for us, by the beginning of its type. */
 typedef enum { RETRY, RETRY_WITH_NEW_CREDENTIALS, INVALID } meaning_t;
-static const struct {
+static const char throttled_advice[] = "if it goes on, ask AWS for a higher quota of this stream";
+typedef struct refusal_t {
     const char *type;
     meaning_t meaning;
     const char *advice;
-} errors[] = {
+} refusal_t;
+static const refusal_t errors[] = {
     {"ValidationException", INVALID, NULL},
     {"InvalidArgumentException", INVALID, NULL},
     {"SerializationException", INVALID, NULL},
-    {"ServiceUnavailable", RETRY, "Firehose throttles: if it goes on, ask AWS for a higher quota of this stream"},
-    {"Throttling", RETRY, "Firehose throttles: if it goes on, ask AWS for a higher quota of this stream"},
-    {"LimitExceeded", RETRY, "Firehose throttles: if it goes on, ask AWS for a higher quota of this stream"},
+    {"ServiceUnavailable", RETRY, throttled_advice},
+    {"Throttling", RETRY, throttled_advice},
+    {"LimitExceeded", RETRY, throttled_advice},
     {"ResourceNotFound", RETRY, "make the delivery stream in this region, or mend its name or region="},
     {"InvalidSource", RETRY, "the delivery stream must take direct PUTs"},
     {"InvalidKMSResource", RETRY, "let the stream's role use its KMS key"},
@@ -70,7 +72,7 @@ static const struct {
     {"MissingAuthentication", RETRY_WITH_NEW_CREDENTIALS, "mend the access key"},
     {"AccessDenied", RETRY_WITH_NEW_CREDENTIALS, "allow firehose:PutRecordBatch on this stream to these credentials"},
 };
-static const char *const unknown_advice = "look at the AWS status page and at this machine's network";
+static const char unknown_advice[] = "look at the AWS status page and at proxies in between";
 
 static firehose_t *firehose_of(cs_sink_t *sink)
 {
@@ -127,61 +129,82 @@ static cs_span_t write_body(firehose_t *firehose, const cs_batch_t *batch, apr_p
 }
 
 /* The batch goes back to its owner, and the request is over. */
-static void give_back(post_t *post, const char *reason, const char *advice, apr_interval_time_t retry_after)
+static void give_back(post_t *post, const cs_sink_result_t *result)
 {
-    const cs_sink_result_t result = {.reason = reason, .advice = advice, .retry_after = retry_after};
-
-    post->firehose->done(post->firehose->to, post->batch, &result);
+    post->firehose->done(post->firehose->to, post->batch, result);
     apr_pool_destroy(post->pool);
 }
 
-static void fail(post_t *post, const char *reason, const char *advice)
+/* Nothing was taken, as far as we know. */
+static void fail(post_t *post, cs_outcome_t outcome, const cs_sink_result_t *result)
 {
-    cs_batch_outcome(post->batch, CS_OUTCOME_RETRY);
-    give_back(post, reason, advice, 0);
+    cs_batch_outcome(post->batch, outcome);
+    give_back(post, result);
+}
+
+static const refusal_t *refusal_of(const char *type)
+{
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+        if (strncmp(type, errors[i].type, strlen(errors[i].type)) == 0)
+            return &errors[i];
+    }
+    return NULL;
 }
 
 /* An answer other than 200. */
 static void refused(post_t *post, const cs_http_answer_t *answer)
 {
-    const char *type, *message, *advice = unknown_advice;
-    meaning_t meaning = answer->status == 413 ? INVALID : RETRY;
+    const char *type, *message;
+    const refusal_t *error;
+    meaning_t meaning;
 
     cs_answer_error(&type, &message, answer->body, post->pool);
-    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
-        if (strncmp(type, errors[i].type, strlen(errors[i].type)) == 0) {
-            meaning = errors[i].meaning;
-            advice = errors[i].advice;
-            break;
-        }
-    }
+    error = refusal_of(type);
+    meaning = error ? error->meaning : answer->status == 413 ? INVALID : RETRY;
     cs_access_learn(post->firehose->access, answer->date, meaning == RETRY_WITH_NEW_CREDENTIALS);
-    cs_batch_outcome(post->batch, meaning == INVALID ? CS_OUTCOME_INVALID : CS_OUTCOME_RETRY);
-    give_back(post, apr_psprintf(post->pool, "HTTP %d %s%s%s", answer->status, type, *message ? ": " : "", message),
-              advice, answer->retry_after);
+    fail(post, meaning == INVALID ? CS_OUTCOME_INVALID : CS_OUTCOME_RETRY,
+         &(cs_sink_result_t){
+             .reason = apr_psprintf(post->pool, "HTTP %d %s%s%s", answer->status, type, *message ? ": " : "", message),
+             .advice = error ? error->advice : unknown_advice,
+             .retry_after = answer->retry_after,
+             /* Where Firehose says what is wrong, it took nothing; what breaks down may do so half-way. */
+             .maybe_taken = !error && answer->status >= 500});
+}
+
+/* The answer that Firehose takes a batch with, or some of it. */
+static void taken(post_t *post, const cs_http_answer_t *answer)
+{
+    cs_sink_result_t result = {.reason = NULL};
+    const char *code;
+    int failed = cs_answer_records(post->batch, &code, answer->body, post->pool);
+
+    cs_access_learn(post->firehose->access, answer->date, 0);
+    if (failed < 0) {
+        fail(post, CS_OUTCOME_RETRY,
+             &(cs_sink_result_t){.reason = "an answer that is none of Firehose's",
+                                 .advice = "look at endpoint= and at proxies in between",
+                                 .maybe_taken = 1});
+        return;
+    }
+    if (failed) {
+        result.reason = apr_psprintf(post->pool, "%d of %d records refused, the first with %s", failed,
+                                     post->batch->records->nelts, code);
+        result.advice = throttled_advice;
+    }
+    give_back(post, &result);
 }
 
 static void answered(void *to, const cs_http_answer_t *answer)
 {
     post_t *post = to;
-    const char *code;
-    int failed;
 
     if (answer->status == 200)
-        cs_access_learn(post->firehose->access, answer->date, 0);
-    if (!answer->status)
-        fail(post, answer->error, "look at this machine's network, DNS and certificates, and at endpoint=");
-    else if (answer->status != 200)
+        taken(post, answer);
+    else if (answer->status)
         refused(post, answer);
-    else if ((failed = cs_answer_records(post->batch, &code, answer->body, post->pool)) < 0)
-        fail(post, "an answer that is none of Firehose's", "look at endpoint= and at proxies in between");
-    else if (failed)
-        give_back(post,
-                  apr_psprintf(post->pool, "%d of %d records refused, the first with %s", failed,
-                               post->batch->records->nelts, code),
-                  "if it goes on, ask AWS for a higher quota of this stream", 0);
     else
-        give_back(post, NULL, NULL, 0);
+        fail(post, CS_OUTCOME_RETRY,
+             &(cs_sink_result_t){.reason = answer->error, .advice = answer->advice, .maybe_taken = answer->sent});
 }
 
 /* An event that no request could carry: whoever queued it did not go by the limit. */
@@ -228,17 +251,17 @@ static void send_batch(cs_sink_t *sink, cs_batch_t *batch)
     cs_span_t body;
 
     if (is_too_large(batch)) {
-        cs_batch_outcome(batch, CS_OUTCOME_INVALID);
-        give_back(post, "longer than the 1,000 KiB that Firehose takes", NULL, 0);
+        fail(post, CS_OUTCOME_INVALID, &(cs_sink_result_t){.reason = "longer than the 1,000 KiB that Firehose takes"});
         return;
     }
     body = write_body(firehose, batch, post->pool);
     if (!body.at) {
-        fail(post, "no memory for a request", "give this machine more memory");
+        fail(post, CS_OUTCOME_RETRY,
+             &(cs_sink_result_t){.reason = "no memory for a request", .advice = "give this machine more memory"});
         return;
     }
     if (!(headers = sign(firehose, body, &lack, post->pool))) {
-        fail(post, lack.why, lack.advice);
+        fail(post, CS_OUTCOME_RETRY, &(cs_sink_result_t){.reason = lack.why, .advice = lack.advice});
         return;
     }
     if (cs_http_begin(firehose->http, &(cs_http_request_t){.url = firehose->endpoint.url,
@@ -248,7 +271,8 @@ static void send_batch(cs_sink_t *sink, cs_batch_t *batch)
                                                            .ca = firehose->stream->ca,
                                                            .answered = answered,
                                                            .to = post}) != APR_SUCCESS)
-        fail(post, "libcurl refused the request", "look at endpoint= and ca=");
+        fail(post, CS_OUTCOME_RETRY,
+             &(cs_sink_result_t){.reason = "libcurl refused the request", .advice = "look at endpoint= and ca="});
 }
 
 /* --- the sink --- */
