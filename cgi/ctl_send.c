@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "common/scoreboard.h"
 #include "ctl.h"
 #include "deliver/http.h"
 #include "deliver/sender.h"
@@ -60,13 +61,16 @@ static void start_lane(lane_t *lane)
 static int result_of(const lane_t *lane)
 {
     cs_queue_stats_t stats = {.waiting = 0};
+    cs_trouble_t trouble;
 
     if (lane->status == APR_SUCCESS || lane->status == APR_EBUSY)
         return EX_OK;
     if (!lane->running || cs_queue_stats(&stats, lane->queue) != APR_SUCCESS || !APR_STATUS_IS_TIMEUP(lane->status))
         return EX_UNAVAILABLE; /* what is wrong has been logged */
-    ctl_complain("stream %s: %" APR_UINT64_T_FMT " events still wait; they are kept, and sent the next time",
-                 lane->stream->name, stats.waiting);
+    trouble = cs_scoreboard_trouble(cs_queue_board(lane->queue));
+    ctl_complain("stream %s: %" APR_UINT64_T_FMT " events still wait%s%s%s%s; they are kept, and sent the next time",
+                 lane->stream->name, stats.waiting, trouble.since ? ": " : "", trouble.since ? trouble.reason : "",
+                 trouble.since ? "; " : "", trouble.since ? trouble.advice : "");
     return EX_TEMPFAIL;
 }
 

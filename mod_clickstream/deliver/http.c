@@ -147,6 +147,9 @@ static CURLcode set_options(exchange_t *exchange, const cs_http_request_t *reque
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)apr_time_as_msec(CS_HTTP_CONNECT));
     SET(CURLOPT_TIMEOUT_MS, (long)apr_time_as_msec(request->timeout));
+#if LIBCURL_VERSION_NUM >= 0x075700
+    SET(CURLOPT_QUICK_EXIT, 1L); /* or a name server that is silent would hold up the whole thread, not this request */
+#endif
     SET(CURLOPT_FOLLOWLOCATION, 0L);
     SET(CURLOPT_SSL_VERIFYPEER, 1L);
     SET(CURLOPT_SSL_VERIFYHOST, 2L);
@@ -197,12 +200,13 @@ static const char *advice_for(CURLcode error, CURL *curl)
     } advices[] = {
         {CURLE_COULDNT_RESOLVE_HOST, "look at this machine's DNS, at region= and at endpoint="},
         {CURLE_COULDNT_RESOLVE_PROXY, "look at https_proxy in the server's environment, and at DNS"},
-        {CURLE_COULDNT_CONNECT, "look at this machine's network and firewall, and at endpoint= and https_proxy"},
-        {CURLE_OPERATION_TIMEDOUT, "look at this machine's network and firewall, and at proxies in between"},
+        {CURLE_COULDNT_CONNECT, "look at this machine's network and firewall, at endpoint= and at https_proxy"},
+        {CURLE_OPERATION_TIMEDOUT, "look at this machine's network, DNS and firewall, and at proxies in between"},
         {CURLE_PEER_FAILED_VERIFICATION,
          "look at the certificate of whatever answers there, at this machine's authorities or ca=, and at its clock"},
         {CURLE_SSL_CACERT_BADFILE, "look at the file of ca=, which httpd's user must be able to read"},
-        {CURLE_SSL_CONNECT_ERROR, "look at what answers there: it speaks no TLS that will do"},
+        {CURLE_SSL_CONNECT_ERROR,
+         "look at this machine's network and at endpoint=: whatever answers there ends the TLS handshake"},
     };
     long connect_status = 0;
 

@@ -120,7 +120,7 @@ static apr_time_t seconds_of(const cs_trouble_t *trouble, apr_time_t now)
     return now > trouble->since ? apr_time_sec(now - trouble->since) : 0;
 }
 
-static void log_failure(cs_report_t *report, int begins, apr_time_t now)
+static void log_failure(cs_report_t *report, int begins, apr_uint64_t waiting, apr_time_t now)
 {
     const cs_trouble_t *trouble = &report->trouble;
 
@@ -128,13 +128,12 @@ static void log_failure(cs_report_t *report, int begins, apr_time_t now)
         cs_log(report->log, CS_LOG_WARNING, APR_SUCCESS,
                "stream %s: delivery has failed: %s; %s; %" APR_UINT64_T_FMT
                " events wait, nothing is lost, and all is sent again",
-               report->name, trouble->reason, trouble->advice, trouble->most_waiting);
+               report->name, trouble->reason, trouble->advice, waiting);
     else
         cs_log(report->log, CS_LOG_WARNING, APR_SUCCESS,
                "stream %s: delivery still fails after %" APR_TIME_T_FMT " s, %" APR_UINT64_T_FMT
                " failures: %s; %s; %" APR_UINT64_T_FMT " events wait",
-               report->name, seconds_of(trouble, now), trouble->failures, trouble->reason, trouble->advice,
-               trouble->most_waiting);
+               report->name, seconds_of(trouble, now), trouble->failures, trouble->reason, trouble->advice, waiting);
 }
 
 void cs_report_failed(cs_report_t *report, const cs_sink_result_t *result, apr_time_t now)
@@ -157,7 +156,7 @@ void cs_report_failed(cs_report_t *report, const cs_sink_result_t *result, apr_t
     apr_cpystrn(trouble->reason, result->reason, sizeof(trouble->reason));
     apr_cpystrn(trouble->advice, result->advice, sizeof(trouble->advice));
     if (has_passed(trouble->logged, CS_REPORT_INTERVAL, now)) {
-        log_failure(report, begins, now);
+        log_failure(report, begins, stats.waiting, now);
         trouble->logged = now;
     }
     cs_scoreboard_put_trouble(report->board, trouble);

@@ -84,6 +84,7 @@ class Load:
         self.total = total
         self.largest = largest
         self.pause = pause
+        self.timings = []  # of each request: when it began, and how many seconds it took
         self.stopped = threading.Event()
         self.lock = threading.Lock()
         self.threads = [threading.Thread(target=self._client, args=(random.Random(seed + i),), daemon=True)
@@ -106,7 +107,8 @@ class Load:
     def progress(self):
         return len(self.ledger.promised)
 
-    def _take(self, count):
+    def take(self, count):
+        """Numbers that nobody has sent yet."""
         with self.lock:
             numbers = list(itertools.islice(self.numbers, count))
         return [number for number in numbers if number < self.total]
@@ -114,14 +116,16 @@ class Load:
     def _client(self, rng):
         connection = None
         while not self.stopped.is_set():
-            numbers = self._take(1 if rng.random() < 0.7 else rng.randint(2, self.largest))
+            numbers = self.take(1 if rng.random() < 0.7 else rng.randint(2, self.largest))
             if not numbers:
                 return
             body = event(numbers[0]) if len(numbers) == 1 else "[" + ",".join(map(event, numbers)) + "]"
             kept = connection is not None
+            began = time.monotonic()
             status, connection = self._post(body, connection)
             if not status and kept:
                 status, connection = self._post(body, None)
+            self.timings.append((began, time.monotonic() - began))
             self.ledger.note(numbers, status)
             if status in (500, 503) or self.pause:
                 time.sleep(self.pause or 0.01)

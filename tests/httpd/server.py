@@ -83,6 +83,9 @@ LogLevel clickstream:{loglevel}
 </Location>
 """
 
+# What of our own environment no server may see.
+FOREIGN = re.compile("AWS_|HOME$|.*_proxy$", re.IGNORECASE)
+
 # What a good event MPM may log as an error when it is stopped while a client leaves.
 HARMLESS = ["AH03092", "AH03093"]
 
@@ -144,8 +147,8 @@ class Httpd:
         self.port = free_port()
         self.mpm = mpm
         self.expected_errors = []  # texts of warnings and errors that this test provokes
-        self.environment = {key: value for key, value in os.environ.items()
-                            if not key.startswith("AWS_") and key != "HOME"} | (environment or {})
+        self.environment = {key: value for key, value in os.environ.items() if not FOREIGN.match(key)}
+        self.environment.update(environment or {})
         self.process = None
         self.queues = self.root / "queues"
         (self.root / "htdocs").mkdir(exist_ok=True)

@@ -745,7 +745,7 @@ def test_send_for_a_stopped_httpd(fake, keys):
         assert "600 events still wait" in complaints
         code, _, complaints = ctl("send", "-t", "1s", conf=conf)  # and no credentials
         assert code == TRY_AGAIN
-        assert "give it AWS credentials" in complaints
+        assert "600 events still wait: " in complaints  # and why: what that is depends on where this runs
         fake.start()
         assert ctl("send", conf=conf, environment=keys) == (0, "", "")
         assert sorted(lines_of(fake)) == sorted(record(n) for n in range(600))
