@@ -6,158 +6,52 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "collect/reason.h"
-#include "common/metrics.h"
-#include "common/text.h"
 #include "ctl.h"
-
-/* Where events that wait are late, and a queue is full: the operator should look. */
-#define LATE apr_time_from_sec(60)
-#define FULL 95 /* percent */
-
-typedef enum { NO_QUEUE, IDLE, BUSY, IS_LATE, IS_FULL, UNUSABLE } state_t;
-static const struct {
-    const char *name, *text; /* in JSON, and for people */
-} states[] = {{"no_queue", "no queue yet"}, {"idle", "idle"}, {"busy", "busy"}, {"late", "late"}, {"full", "full"},
-              {"unusable", "unusable"}};
-
-typedef struct line_t {
-    const cs_stream_t *stream;
-    state_t state;
-    apr_uint64_t waiting, waiting_bytes, oldest, percent, capacity, used;
-    apr_uint64_t appended, delivered, delivered_bytes, rejected, lost, refused;
-    apr_uint64_t batches, failed, retried, records, deaths;
-    apr_uint64_t refusals[CS_REASON_COUNT];
-} line_t;
+#include "status/forms.h"
 
 /* How people read a number. */
 typedef enum { COUNT, BYTES, SECONDS, PERCENT } unit_t;
 
-/* The numbers, in the order of their columns; the names are promised in the man page. */
+/* The numbers for people, in the order of their columns. */
+#define NUMBER(field) offsetof(cs_snapshot_t, field)
 static const struct {
-    const char *name, *column; /* NULL: not for people */
+    const char *column;
     unit_t unit;
-    size_t offset;
+    apr_size_t offset;
 } numbers[] = {
-    {"waiting", "WAITING", COUNT, offsetof(line_t, waiting)},
-    {"waiting_bytes", "BYTES", BYTES, offsetof(line_t, waiting_bytes)},
-    {"oldest_seconds", "OLDEST", SECONDS, offsetof(line_t, oldest)},
-    {"used_percent", "FULL", PERCENT, offsetof(line_t, percent)},
-    {"used_bytes", NULL, BYTES, offsetof(line_t, used)},
-    {"capacity_bytes", NULL, BYTES, offsetof(line_t, capacity)},
-    {"appended", "APPENDED", COUNT, offsetof(line_t, appended)},
-    {"delivered", "DELIVERED", COUNT, offsetof(line_t, delivered)},
-    {"delivered_bytes", NULL, BYTES, offsetof(line_t, delivered_bytes)},
-    {"records_delivered", NULL, COUNT, offsetof(line_t, records)},
-    {"rejected", "REJECTED", COUNT, offsetof(line_t, rejected)},
-    {"lost", "LOST", COUNT, offsetof(line_t, lost)},
-    {"refused_total", "REFUSED", COUNT, offsetof(line_t, refused)},
-    {"batches", "BATCHES", COUNT, offsetof(line_t, batches)},
-    {"batches_failed", "FAILED", COUNT, offsetof(line_t, failed)},
-    {"retried", "RETRIED", COUNT, offsetof(line_t, retried)},
-    {"owner_deaths", NULL, COUNT, offsetof(line_t, deaths)},
+    {"WAITING", COUNT, NUMBER(waiting)},         {"BYTES", BYTES, NUMBER(waiting_bytes)},
+    {"OLDEST", SECONDS, NUMBER(oldest_seconds)}, {"FULL", PERCENT, NUMBER(percent)},
+    {"APPENDED", COUNT, NUMBER(appended)},       {"DELIVERED", COUNT, NUMBER(delivered)},
+    {"REJECTED", COUNT, NUMBER(rejected)},       {"LOST", COUNT, NUMBER(lost)},
+    {"REFUSED", COUNT, NUMBER(refused)},         {"BATCHES", COUNT, NUMBER(batches)},
+    {"FAILED", COUNT, NUMBER(batches_failed)},   {"RETRIED", COUNT, NUMBER(retried)},
 };
 #define NUMBERS (sizeof(numbers) / sizeof(numbers[0]))
 #define COLUMNS (3 + NUMBERS) /* the first three are words */
 
-static apr_uint64_t number_of(const line_t *line, size_t i)
+/* Where the status is shown httpd has a setting for it; here it is that setting's default. */
+static apr_interval_time_t health_age(apr_pool_t *pool)
 {
-    apr_uint64_t number;
+    cs_location_t location;
 
-    memcpy(&number, (const char *)line + numbers[i].offset, sizeof(number));
-    return number;
+    cs_settings_unset(cs_location_settings, &location);
+    cs_settings_defaults(cs_location_settings, &location, pool);
+    return location.health_age;
 }
 
-static state_t state_of(const line_t *line)
+static const cs_snapshot_t *look_at(const ctl_t *ctl, const cs_stream_t *stream, apr_time_t now)
 {
-    const cs_stream_t *stream = line->stream;
-    apr_interval_time_t held = stream->linger + (stream->sink == CS_SINK_FILE ? stream->interval : 0);
-
-    if (line->percent >= FULL)
-        return IS_FULL;
-    if (!line->waiting)
-        return IDLE;
-    return apr_time_from_sec((apr_time_t)line->oldest) > LATE + held ? IS_LATE : BUSY;
-}
-
-static void fill_line(line_t *line, const cs_queue_stats_t *stats, cs_queue_t *queue)
-{
-    apr_time_t age = stats->oldest ? apr_time_now() - stats->oldest : 0;
-
-    line->waiting = stats->waiting;
-    line->waiting_bytes = stats->waiting_bytes;
-    line->oldest = stats->waiting && age > 0 ? (apr_uint64_t)apr_time_sec(age) : 0;
-    line->used = (apr_uint64_t)stats->used;
-    line->capacity = (apr_uint64_t)stats->capacity;
-    line->percent = line->used * 100 / line->capacity;
-    line->appended = stats->appended;
-    line->delivered = stats->delivered;
-    line->delivered_bytes = stats->delivered_bytes;
-    line->rejected = stats->rejected;
-    line->lost = stats->lost;
-    line->deaths = stats->owner_deaths;
-    for (int i = 0; i < CS_REASON_COUNT; i++) {
-        line->refusals[i] = cs_queue_counted(queue, CS_METRIC_REFUSED + i);
-        line->refused += line->refusals[i];
-    }
-    line->batches = cs_queue_counted(queue, CS_METRIC_BATCHES);
-    line->failed = cs_queue_counted(queue, CS_METRIC_BATCHES_FAILED);
-    line->retried = cs_queue_counted(queue, CS_METRIC_EVENTS_RETRIED);
-    line->records = cs_queue_counted(queue, CS_METRIC_RECORDS_DELIVERED);
-    line->state = state_of(line);
-}
-
-static line_t look_at(const ctl_t *ctl, const cs_stream_t *stream)
-{
-    line_t line = {.stream = stream, .state = NO_QUEUE};
     cs_queue_options_t options = ctl_queue_options(ctl, stream, 1);
-    cs_queue_stats_t stats;
+    const cs_snapshot_t *snapshot;
     cs_queue_t *queue;
     apr_status_t status = cs_queue_open(&queue, &options, ctl->log);
 
     if (APR_STATUS_IS_ENOENT(status))
-        return line;
-    line.state = UNUSABLE;
-    if (status != APR_SUCCESS)
-        return line;
-    if (cs_queue_stats(&stats, queue) == APR_SUCCESS)
-        fill_line(&line, &stats, queue);
-    cs_queue_close(queue);
-    return line;
-}
-
-static const char *kind_of(const line_t *line)
-{
-    return line->stream->sink == CS_SINK_FIREHOSE ? "firehose" : "file";
-}
-
-/* --- JSON --- */
-
-static void print_line_as_json(const line_t *line)
-{
-    /* a stream's name has no character that JSON quotes */
-    printf("{\"name\":\"%s\",\"kind\":\"%s\",\"state\":\"%s\"", line->stream->name, kind_of(line),
-           states[line->state].name);
-    for (size_t i = 0; i < NUMBERS; i++)
-        printf(",\"%s\":%" APR_UINT64_T_FMT, numbers[i].name, number_of(line, i));
-    printf(",\"refused\":{");
-    for (int i = 0; i < CS_REASON_COUNT; i++)
-        printf("%s\"%s\":%" APR_UINT64_T_FMT, i ? "," : "", cs_reason_name((cs_reason_t)i), line->refusals[i]);
-    printf("}}");
-}
-
-static void print_json(const ctl_t *ctl, const line_t *lines, int count)
-{
-    cs_span_t directory = {ctl->server.queue_dir, strlen(ctl->server.queue_dir)};
-    char *quoted = apr_palloc(ctl->pool, CS_QUOTED(directory.length) + 1);
-
-    *cs_text_quote(quoted, directory) = '\0';
-    printf("{\"queue_dir\":%s,\"streams\":[", quoted);
-    for (int i = 0; i < count; i++) {
-        fputs(i ? "," : "", stdout);
-        print_line_as_json(&lines[i]);
-    }
-    printf("]}\n");
+        return cs_snapshot_no_queue(stream, now, ctl->pool);
+    snapshot = cs_snapshot_take(stream, status == APR_SUCCESS ? queue : NULL, health_age(ctl->pool), now, ctl->pool);
+    if (status == APR_SUCCESS)
+        cs_queue_close(queue);
+    return snapshot;
 }
 
 /* --- the table --- */
@@ -184,38 +78,37 @@ static const char *readable(apr_uint64_t number, unit_t unit, apr_pool_t *pool)
     return apr_psprintf(pool, "%" APR_UINT64_T_FMT "%s", number / times[i].size, times[i].suffix);
 }
 
-/* A row of the table, or its head where `line` is NULL. */
-static void fill_row(const char *row[COLUMNS], const line_t *line, apr_pool_t *pool)
+/* A row of the table, or its head where `snapshot` is NULL. */
+static void fill_row(const char *row[COLUMNS], const cs_snapshot_t *snapshot, apr_pool_t *pool)
 {
-    int empty = line && (line->state == NO_QUEUE || line->state == UNUSABLE);
-
-    row[0] = line ? line->stream->name : "STREAM";
-    row[1] = line ? kind_of(line) : "KIND";
-    row[2] = line ? states[line->state].text : "STATE";
-    for (size_t i = 0; i < NUMBERS; i++) {
-        row[3 + i] = numbers[i].column;
-        if (numbers[i].column && line)
-            row[3 + i] = empty ? "-" : readable(number_of(line, i), numbers[i].unit, pool);
+    row[0] = snapshot ? snapshot->stream->name : "STREAM";
+    row[1] = snapshot ? cs_snapshot_kind(snapshot) : "KIND";
+    row[2] = snapshot ? cs_state_name(snapshot->state) : "STATE";
+    for (apr_size_t i = 0; i < NUMBERS; i++) {
+        if (!snapshot)
+            row[3 + i] = numbers[i].column;
+        else if (cs_snapshot_has_numbers(snapshot))
+            row[3 + i] = readable(cs_snapshot_number(snapshot, numbers[i].offset), numbers[i].unit, pool);
+        else
+            row[3 + i] = "-";
     }
 }
 
-static void print_table(const ctl_t *ctl, const line_t *lines, int count)
+static void print_table(const cs_status_t *status, apr_pool_t *pool)
 {
-    const char *(*rows)[COLUMNS] = apr_palloc(ctl->pool, (apr_size_t)(count + 1) * sizeof(*rows));
-    int widths[COLUMNS] = {0};
+    int count = status->streams->nelts, widths[COLUMNS] = {0};
+    const char *(*rows)[COLUMNS] = apr_palloc(pool, (apr_size_t)(count + 1) * sizeof(*rows));
 
     for (int i = 0; i <= count; i++) {
-        fill_row(rows[i], i ? &lines[i - 1] : NULL, ctl->pool);
-        for (size_t j = 0; j < COLUMNS; j++) {
-            if (rows[i][j] && (int)strlen(rows[i][j]) > widths[j])
+        fill_row(rows[i], i ? APR_ARRAY_IDX(status->streams, i - 1, const cs_snapshot_t *) : NULL, pool);
+        for (apr_size_t j = 0; j < COLUMNS; j++) {
+            if ((int)strlen(rows[i][j]) > widths[j])
                 widths[j] = (int)strlen(rows[i][j]);
         }
     }
     for (int i = 0; i <= count; i++) {
-        for (size_t j = 0; j < COLUMNS; j++) {
-            if (rows[i][j]) /* words to the left, numbers to the right */
-                printf("%s%*s", j ? "  " : "", j < 3 ? -widths[j] : widths[j], rows[i][j]);
-        }
+        for (apr_size_t j = 0; j < COLUMNS; j++) /* words to the left, numbers to the right */
+            printf("%s%*s", j ? "  " : "", j < 3 ? -widths[j] : widths[j], rows[i][j]);
         printf("\n");
     }
 }
@@ -223,22 +116,23 @@ static void print_table(const ctl_t *ctl, const line_t *lines, int count)
 int ctl_status(ctl_t *ctl)
 {
     int result = ctl_begin(ctl);
+    cs_status_t status = {.now = apr_time_now()};
     apr_array_header_t *streams;
-    line_t *lines;
 
     if (result != EX_OK)
         return result;
     if (!(streams = ctl_streams(ctl, ctl->argument)))
         return EX_USAGE;
-    lines = apr_palloc(ctl->pool, (apr_size_t)streams->nelts * sizeof(*lines));
+    status.streams = apr_array_make(ctl->pool, streams->nelts, sizeof(const cs_snapshot_t *));
     for (int i = 0; i < streams->nelts; i++) {
-        lines[i] = look_at(ctl, APR_ARRAY_IDX(streams, i, const cs_stream_t *));
-        if (lines[i].state == UNUSABLE)
+        const cs_snapshot_t *snapshot = look_at(ctl, APR_ARRAY_IDX(streams, i, const cs_stream_t *), status.now);
+        if (snapshot->state == CS_STATE_UNUSABLE)
             result = EX_UNAVAILABLE;
+        APR_ARRAY_PUSH(status.streams, const cs_snapshot_t *) = snapshot;
     }
     if (ctl->json)
-        print_json(ctl, lines, streams->nelts);
+        fputs(cs_status_json(&status, ctl->server.queue_dir, ctl->pool), stdout);
     else
-        print_table(ctl, lines, streams->nelts);
+        print_table(&status, ctl->pool);
     return result;
 }

@@ -56,6 +56,7 @@ COLLECT = ("collect/*.c", "collect/*.h")
 INTAKE = ("intake/*.c", "intake/*.h")
 QUEUE = ("queue/*.c", "queue/*.h")
 DELIVER = ("deliver/*.c", "deliver/*.h")
+STATUS = ("status/*.c", "status/*.h")
 SINKS = ("deliver/sink*.c", "deliver/sink*.h")
 # What a function from bytes to bytes needs, and no more. Of arpa/inet.h those are inet_pton() and inet_ntop().
 PURE = (r"apr_(?:encode|errno|escape|lib|pools|strings|tables|time|uuid)\.h|arpa/inet\.h|json-c/json\.h|"
@@ -92,6 +93,14 @@ RULES = [
     Rule("a sink does not include the sender", names(*SINKS), include(r"deliver/sender\.h"),
          '#include "deliver/sender.h"'),
     Rule("a sink does not name the queue", names(*SINKS), r"\bcs_queue_\w+", "    cs_queue_settle(queue, id, as);"),
+    Rule("status/ knows the queue and what is common", names(*STATUS),
+         include(r"(?!(?:status|common)/\w+\.h|queue/queue\.h|collect/reason\.h|apr\w*\.h|std\w+\.h|string\.h)"),
+         '#include "deliver/report.h"'),
+    Rule("status/ asks no clock, opens nothing", names(*STATUS),
+         call(r"apr_time_now|time|clock_gettime|fopen|open|cs_queue_open") + r"|\b(?:apr_file|apr_socket)\w+",
+         "    apr_time_t now = apr_time_now();"),
+    Rule("the lower layers know nothing of status/", names(*COMMON, *COLLECT, *INTAKE, *QUEUE, *DELIVER),
+         include("status/"), '#include "status/snapshot.h"'),
     Rule("json-c has few users",
          all_but("collect/event.c", "collect/check.[ch]", "collect/jwt.c", "deliver/answer.c", "deliver/rejects.c"),
          include("json") + r"|\bjson_(?:object|tokener|type)\w*", "#include <json-c/json.h>"),
@@ -128,6 +137,8 @@ def test_rule_can_fail(rule):
     ("collect/ makes no randomness", "    if (collect->request.random(random, sizeof(random)) != 1) apr_uuid_format(a);"),
     ("intake/ knows requests and queues alone", '#include "queue/queue.h"'),
     ("queue/'s layout is its own", '#include "queue/queue.h"'),
+    ("status/ knows the queue and what is common", '#include "collect/reason.h"'),
+    ("status/ asks no clock, opens nothing", "    write_time(a); cs_words_time(b); cs_json_text(cs_writer_time(c));"),
     ("no call that cannot fail safely", '    apr_psprintf(pool, "atoi"); snprintf(a, b); apr_strtok(c); cs_strcpy(d);'),
 ])
 def test_rule_lets_pass(rule, text):

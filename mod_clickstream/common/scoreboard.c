@@ -11,6 +11,7 @@ void cs_scoreboard_put_trouble(cs_scoreboard_t *board, const cs_trouble_t *troub
 {
     apr_uint32_t turn = board->trouble_turn + 1;
 
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* nobody must see this place change before the last turn */
     board->trouble[turn & 1] = *trouble;
     __atomic_store_n(&board->trouble_turn, turn, __ATOMIC_RELEASE);
 }
@@ -35,6 +36,7 @@ void cs_scoreboard_put_sample(cs_scoreboard_t *board, const cs_sample_t *sample)
 {
     apr_uint64_t sampled = board->sampled;
 
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* as above */
     board->samples[sampled % (CS_SAMPLES + 1)] = *sample;
     __atomic_store_n(&board->sampled, sampled + 1, __ATOMIC_RELEASE);
 }

@@ -135,7 +135,9 @@ typedef enum {
     X(COOKIE, visitor_cookie, "ClickstreamVisitorCookie", NULL, 0, 0, NULL, "name [max-age=time] [domain=domain]",     \
       "A cookie that tells one visitor's events from another's")                                                       \
     X(CHOICE, opt_out, "ClickstreamOptOut", "ignore", 0, 0, "ignore|anonymize|drop", "ignore|anonymize|drop",          \
-      "What becomes of the events of those who do not want to be tracked")
+      "What becomes of the events of those who do not want to be tracked")                                             \
+    X(TIME, health_age, "ClickstreamHealthAge", "5m", 1000000, 2592000000000, NULL, "time",                            \
+      "How long the oldest event of a healthy stream may wait")
 
 #define CS_FIELD(KIND, field, ...) cs_type_##KIND##_t field;
 typedef struct cs_server_t {

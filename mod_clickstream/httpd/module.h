@@ -18,6 +18,7 @@ extern module AP_MODULE_DECLARE_DATA clickstream_module __attribute__((visibilit
 APLOG_USE_MODULE(clickstream);
 
 #define CS_HANDLER "clickstream"
+#define CS_STATUS_HANDLER "clickstream-status"
 
 /* --- config.c: the directives --- */
 
@@ -66,6 +67,11 @@ int cs_request_respond(request_rec *r, const cs_collect_t *collect, int ended);
 void cs_keepalive_register(void);
 /* Before the answer is written, of a request whose body was read to its end. */
 void cs_keepalive(request_rec *r);
+
+/* --- status.c: shows the streams --- */
+
+/* The handler clickstream-status, and a section in the page of mod_status, where that is loaded. */
+void cs_status_register(void);
 
 /* --- log.c: httpd's error log as the core's --- */
 

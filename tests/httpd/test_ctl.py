@@ -141,11 +141,15 @@ def test_help_and_version():
 
 
 def test_options_before_and_after_the_command(conf):
-    assert ctl("--json", "status") == ctl("status", "--json") == ctl("status", "-j")
-    expected = ctl("status", "--json", conf=conf)
+    def seen(*words, **more):
+        code, output, complaints = ctl(*words, **more)
+        return code, re.sub(r'"generated_at":"[^"]+"', "", output), complaints
+
+    assert seen("--json", "status") == seen("status", "--json") == seen("status", "-j")
+    expected = seen("status", "--json", conf=conf)
     assert expected[0] == 0
     for words in (["--json", "-f", conf, "status", "clicks"], ["status", "clicks", f"--file={conf}", "-j"]):
-        assert ctl(*words) == expected
+        assert seen(*words) == expected
 
 
 def test_which_configuration(folder, conf):
@@ -198,12 +202,15 @@ def test_the_man_page_has_it_all():
     page = (TOP / "cgi/clickstreamctl.1").read_text()
     for command in ("status", "peek", "send", "check", "requeue"):
         assert f".It Cm {command}" in page
-    source = (TOP / "cgi/ctl_status.c").read_text()
-    names = re.findall(r'^    \{"(\w+)", (?:NULL|"[A-Z]+"),', source, re.MULTILINE)
-    assert len(names) == 17
-    for name in [*names, "name", "kind", "state", "refused"]:
-        assert f"\n.It {name} Ta " in page, name
-    for state in re.findall(r'\{"(\w+)", "[a-z ]+"\}', source):
+    names = set(re.findall(r'\\"([a-z]\w+)\\":|(?:, |\{)"([a-z]\w+)", ',
+                           (TOP / "mod_clickstream/status/json.c").read_text()))
+    names = {one or other for one, other in names}
+    assert len(names) >= 50
+    for name in names:
+        assert re.search(rf"^\.It {name} Ta ", page, re.MULTILINE), name
+    states = re.findall(r'X\(\w+, "(\w+)", ', (TOP / "mod_clickstream/status/snapshot.h").read_text())
+    assert len(states) == 7
+    for state in states:
         assert f"\n.It {state}\n" in page, state
     used = {int(getattr(os, f"EX_{name}")) for path in (TOP / "cgi").glob("*.c")
             for name in re.findall(r"\bEX_([A-Z]+)\b", path.read_text())}
@@ -280,11 +287,18 @@ def test_nothing_is_made_by_looking(folder, conf):
     (folder / "queues").rmdir()
     for command in ("peek", "send"):
         assert ctl(command, conf=conf) == (0, "", "")
-    assert status(conf)["clicks"] | {"refused": {}} == {key: 0 for key in status(conf)["clicks"]} | {
-        "name": "clicks", "kind": "file", "state": "no_queue", "refused": {}}
+    seen = status(conf)["clicks"]
+    words = {key: value for key, value in seen.items() if not isinstance(value, int) or isinstance(value, bool)}
+    assert {key: value for key, value in seen.items() if key not in words} == dict.fromkeys(seen.keys() - words, 0)
+    assert len(seen) - len(words) == 22
+    assert words["latency"].pop("buckets")[-1] == {"within_seconds": None, "count": 0}
+    assert words == {
+        "name": "clicks", "kind": "file", "state": "no_queue", "healthy": True, "why": None, "events_per_record": None,
+        "refused": dict.fromkeys(words["refused"], 0), "last_error": None, "sender_seen": None, "trend": [],
+        "latency": {"window_seconds": 0, "p50_seconds": None, "p99_seconds": None, "count": 0, "sum_seconds": 0}}
     code, output, _ = ctl("status", conf=conf)
     assert code == 0
-    assert output.splitlines()[1].split()[:5] == ["clicks", "file", "no", "queue", "yet"]
+    assert output.splitlines()[1].split()[:5] == ["clicks", "file", "no_queue", "-", "-"]
     assert not (folder / "queues").exists()
     assert not (folder / "objects").exists()
 
@@ -301,7 +315,7 @@ def test_saved_events_are_queued_shown_and_delivered(folder, conf):
     assert ctl("peek", "-n", "1", conf=conf)[1] == record(0) + "\n"
     seen = status(conf)["clicks"]
     size = sum(len(record(n)) for n in range(25))
-    assert (seen["state"], seen["waiting"], seen["waiting_bytes"], seen["appended"]) == ("busy", 25, size, 25)
+    assert (seen["state"], seen["waiting"], seen["waiting_bytes"], seen["appended"]) == ("waiting", 25, size, 25)
     assert size < seen["used_bytes"] < seen["capacity_bytes"] == 1 << 20
     assert seen["used_percent"] == seen["used_bytes"] * 100 >> 20
 
@@ -346,18 +360,22 @@ def test_a_name_is_needed_where_there_are_several(folder, queues):
 def test_how_late_and_how_full(folder, queues):
     conf = write_conf(folder, file_stream(folder, "queue=1M linger=1ms interval=10ms"))
     ctl("requeue", save(folder / "saved", [1]), conf=conf)
-    assert status(conf)["clicks"]["state"] == "busy"
+    seen = status(conf)["clicks"]
+    assert (seen["state"], seen["healthy"], seen["why"]) == ("waiting", True, None)
     with open(queues / "clicks.queue", "r+b") as file:
         fcntl.flock(file, fcntl.LOCK_SH)  # as one who uses it: nobody looks whether frames are whole
         file.seek(65536 + 16)  # the first frame's queued_at: see queue/layout.h
         file.write(struct.pack("=q", int((time.time() - 7300) * 1_000_000)))
         file.flush()
         seen = status(conf)["clicks"]
-        assert (seen["state"], 7300 <= seen["oldest_seconds"] < 7360) == ("late", True)
-        assert ctl("status", conf=conf)[1].splitlines()[1].split()[2:6] == ["late", "1", str(len(record(1))), "2h"]
+        assert (seen["state"], 7300 <= seen["oldest_seconds"] < 7360) == ("waiting", True)
+        assert not seen["healthy"]
+        assert re.fullmatch(r"its oldest event has waited for 73\d\d s, the limit is 300 s", seen["why"])
+        assert ctl("status", conf=conf)[1].splitlines()[1].split()[2:6] == ["waiting", "1", str(len(record(1))), "2h"]
         assert ctl("requeue", save(folder / "saved", range(10), lambda n: f'{{"pad":"{"x" * 99900}"}}'), conf=conf)[0] == 0
         seen = status(conf)["clicks"]
         assert (seen["state"], seen["used_percent"]) == ("full", 95)
+        assert seen["why"].startswith("its queue is 95% full, the limit is 90%; its oldest event has waited for 7")
         assert re.match(r"clicks +file +full +11 +975K +2h +95% ", ctl("status", conf=conf)[1].splitlines()[1])
 
 
@@ -383,7 +401,7 @@ def test_send_gives_up_in_time_and_keeps_everything(folder, conf):
     assert (code, output) == (TRY_AGAIN, "")
     assert 1 <= time.monotonic() - began < 5
     assert "clickstream: stream clicks: delivery has failed" in complaints
-    assert "stream clicks: 3 events still wait; they are kept, and sent the next time" in complaints
+    assert "stream clicks: 3 events still wait: " in complaints
     (folder / "objects").unlink()
     assert ctl("send", "-t", "20", conf=conf) == (0, "", "")
     assert len(delivered(folder)) == 3
@@ -698,7 +716,7 @@ def test_what_waits_beside_a_running_httpd(fake, keys):
         wait_for(lambda: status(conf)["clicks"]["batches_failed"], what="a failure")
         assert ctl("peek", "-n", "30", conf=conf)[1].splitlines() == [record(n) for n in range(30)]
         seen = status(conf)["clicks"]
-        assert (seen["waiting"], seen["state"]) == (30, "busy")
+        assert (seen["waiting"], seen["state"]) == (30, "retrying")
         assert ctl("send", conf=conf, environment=keys) == (0, "", "")  # the module is at it
         fake.start()
         wait_for(lambda: status(conf)["clicks"]["delivered"] == 30, 60, "the events")

@@ -18,6 +18,7 @@ from server import BUILD, COLLECTED, FILE_STREAM, HEADERS, LIBEXECDIR, TOP, Http
 
 DEMO = BUILD / "httpd-conf/demo/demo.sh"
 SHIPPED = TOP / "httpd-conf/clickstream.conf"
+REQUIRE_LOCAL = f'LoadModule authz_host_module "{LIBEXECDIR}/mod_authz_host.so"\n'
 
 
 def start_demo(port, folder):
@@ -37,6 +38,13 @@ def demo_folder():
     shutil.rmtree(folder)
 
 
+def has_status(address, delivered):
+    """Whether the page shows that many events, accepted and delivered."""
+    with urllib.request.urlopen(address) as page:
+        text = re.sub(r"<[^>]+>", " ", page.read().decode())
+    return re.search(rf"Accepted +answered 200 and queued +{delivered}\s+Delivered[a-z ]+ {delivered}\s", text)
+
+
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_the_demo_shows_the_delivered_events_serves_and_cleans_up(demo_folder, ending):
     port = free_port()
@@ -51,6 +59,8 @@ def test_the_demo_shows_the_delivered_events_serves_and_cleans_up(demo_folder, e
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/objects/") as page:
             assert "Index of /objects" in page.read().decode()
         assert run_example(demo_folder / "output", port) == COLLECTED
+        address = re.search(r"http://\S+/clickstream-status", text)[0]
+        wait_for(lambda: has_status(address, 5), what="the status of the demo's events")
         roots = list(demo_folder.glob("clickstream-demo.*"))
         assert len(roots) == 1
         httpd = int((roots[0] / "httpd.pid").read_text())
@@ -85,7 +95,7 @@ def test_a_killed_demo_leaves_no_server(demo_folder):
 
 
 def test_the_shipped_configuration_is_right():
-    httpd = Httpd(SHIPPED.read_text())
+    httpd = Httpd(REQUIRE_LOCAL + SHIPPED.read_text())
     code, said = httpd.check()
     shutil.rmtree(httpd.root)
     assert (code, "Syntax OK" in said) == (0, True), said
@@ -96,7 +106,7 @@ def shipped(fake):
     text = SHIPPED.read_text()
     assert "/var/lib/clickstream" in text and "region=us-east-1" in text
     text = text.replace("ClickstreamQueueDir /var/lib/clickstream", 'ClickstreamQueueDir "@ROOT@/made/queues"')
-    return text.replace("region=us-east-1", f"region=us-east-1 endpoint={fake.url}/ ca={fake.directory}/public-ca.pem")
+    return REQUIRE_LOCAL + text.replace("region=us-east-1", f"region=us-east-1 endpoint={fake.url}/ ca={fake.directory}/public-ca.pem")
 
 
 def test_the_shipped_configuration_collects(fake, keys):
@@ -106,6 +116,12 @@ def test_the_shipped_configuration_collects(fake, keys):
         assert httpd.request(body=event(2), headers={"client_id": "stranger", "Authorization": "Bearer x"}).status == 403
         wait_for(fake.records, what="the event")
     assert b"".join(fake.records()).decode() == record(1) + "\n"
+
+
+def test_the_shipped_configuration_shows_its_status_to_this_machine_alone(fake, keys):
+    with Httpd(shipped(fake), environment=keys) as httpd:
+        assert "The stream is healthy" in httpd.request("GET", "/clickstream-status", headers={}).text
+    assert re.search(r'<Location "/clickstream-status">[^<]*\n    Require local\n', SHIPPED.read_text())
 
 
 def test_the_example_of_the_page_works(fake, keys):

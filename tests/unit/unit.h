@@ -80,7 +80,12 @@ TCase *test_case(const char *name);
     X(credentials)                                                                                                     \
     X(rejects)                                                                                                         \
     X(sink_file)                                                                                                       \
-    X(sender)
+    X(sender)                                                                                                          \
+    X(scoreboard)                                                                                                      \
+    X(snapshot)                                                                                                        \
+    X(status_json)                                                                                                     \
+    X(status_prometheus)                                                                                               \
+    X(status_html)
 
 #define DECLARE_SUITE(name) Suite *name##_suite(void);
 SUITES(DECLARE_SUITE)
