@@ -58,6 +58,8 @@ int cs_is_region(const char *text)
     return *text && !text[strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-")];
 }
 
+#define ROLE_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+=,.@-"
+
 /* "arn:aws:iam::123456789012:role/NAME"; "IAM ARNs" in the IAM User Guide. */
 static int is_role(const char *arn)
 {
@@ -73,13 +75,17 @@ static int is_role(const char *arn)
     account = strspn(arn, digits);
     arn += account;
     return account == 12 && strncmp(arn, ":role/", 6) == 0 && arn[6] && arn[strlen(arn) - 1] != '/' &&
-           !arn[6 + strspn(arn + 6, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+=,.@/-")];
+           !arn[6 + strspn(arn + 6, ROLE_CHARACTERS "/")];
 }
 
 static const char *check_role(const cs_stream_t *stream, apr_pool_t *pool)
 {
-    if (stream->external_id && !stream->role)
+    const char *id = stream->external_id;
+
+    if (id && !stream->role)
         return "external_id= belongs to a role: write role=, too";
+    if (id && (strlen(id) < 2 || strlen(id) > 1224 || id[strspn(id, ROLE_CHARACTERS ":/")])) /* AssumeRole's own rule */
+        return apr_psprintf(pool, "external_id=%s is none: 2 to 1224 letters, digits and _+=,.@:/-", id);
     if (stream->role && !is_role(stream->role))
         return apr_psprintf(pool, "role=%s is no role: write its ARN, such as role=arn:aws:iam::123456789012:role/NAME",
                             stream->role);

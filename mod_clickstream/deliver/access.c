@@ -86,11 +86,14 @@ apr_time_t cs_access_now(const cs_access_t *access)
     return cs_clock_now(&access->clock);
 }
 
-void cs_access_learn(cs_access_t *access, apr_time_t date, int refused)
+int cs_access_learn(cs_access_t *access, apr_time_t date)
 {
-    cs_clock_learn(&access->clock, date, apr_time_now());
-    if (refused)
-        cs_credentials_refused(&access->credentials, cs_access_now(access));
+    return cs_clock_learn(&access->clock, date, apr_time_now());
+}
+
+void cs_access_refused(cs_access_t *access)
+{
+    cs_credentials_refused(&access->credentials, cs_access_now(access));
 }
 
 void cs_access_destroy(cs_access_t *access)

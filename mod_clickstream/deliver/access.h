@@ -18,8 +18,12 @@ int cs_access_get(const char **region, const cs_credentials_t **credentials, cs_
 /* AWS's time. */
 apr_time_t cs_access_now(const cs_access_t *access);
 
-/* An answer of AWS's came with this date, 0 for none; and whether it refused the credentials. */
-void cs_access_learn(cs_access_t *access, apr_time_t date, int refused);
+/* An answer of AWS's came with this date, 0 for none. Returns 1 where that is news, and a signature of before could not
+ * but be refused. */
+int cs_access_learn(cs_access_t *access, apr_time_t date);
+
+/* AWS refused the credentials. */
+void cs_access_refused(cs_access_t *access);
 
 void cs_access_destroy(cs_access_t *access);
 

@@ -158,6 +158,8 @@ static cs_found_t by_role(cs_credentials_t *found, cs_chain_t *chain, cs_search_
                               "%s has mfa_serial, and nobody is here to type a code", title);
     if (token)
         return cs_sts_assume_with_token(found, search, &role, token);
+    if (from && source)
+        return cs_search_fail(search, "take one of them out", "%s has source_profile and credential_source", title);
     if (!from && !source)
         return cs_search_fail(search, "write source_profile, credential_source or web_identity_token_file there",
                               "%s has a role_arn, and nothing to assume it with", title);

@@ -17,12 +17,12 @@ apr_time_t cs_clock_now(const cs_clock_t *clock)
     return cs_clock_correct(clock, apr_time_now());
 }
 
-void cs_clock_learn(cs_clock_t *clock, apr_time_t there, apr_time_t here)
+int cs_clock_learn(cs_clock_t *clock, apr_time_t there, apr_time_t here)
 {
     apr_interval_time_t offset = there - here, known = clock->offset;
 
     if (!there)
-        return;
+        return 0;
     if (size_of(offset) <= (known ? CS_CLOCK_TOLERANCE / 2 : CS_CLOCK_TOLERANCE))
         offset = 0;
     clock->offset = offset;
@@ -34,4 +34,5 @@ void cs_clock_learn(cs_clock_t *clock, apr_time_t there, apr_time_t here)
     else if (!offset && known)
         cs_log(clock->log, CS_LOG_NOTICE, APR_SUCCESS, "stream %s: this machine's clock agrees with AWS's again",
                clock->stream);
+    return size_of(offset - known) > CS_CLOCK_TOLERANCE;
 }

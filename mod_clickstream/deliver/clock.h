@@ -25,7 +25,8 @@ apr_time_t cs_clock_correct(const cs_clock_t *clock, apr_time_t here);
 apr_time_t cs_clock_now(const cs_clock_t *clock);
 
 /* An answer came `here`, by this machine's clock, and said that it was `there`; 0: it did not say. Logs it where that
- * begins or ends to matter, or changes by more than the tolerance. */
-void cs_clock_learn(cs_clock_t *clock, apr_time_t there, apr_time_t here);
+ * begins or ends to matter, or changes by more than the tolerance; then it returns 1: what was signed before could not
+ * but be refused. */
+int cs_clock_learn(cs_clock_t *clock, apr_time_t there, apr_time_t here);
 
 #endif

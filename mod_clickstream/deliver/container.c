@@ -44,6 +44,12 @@ static cs_found_t read_token(const char **line, cs_search_t *search)
     return CS_FOUND;
 }
 
+/* How much of a URL a log may have: neither a password nor a query. */
+static int shown(const char *url)
+{
+    return strchr(url, '@') ? 0 : (int)strcspn(url, "?#");
+}
+
 cs_found_t cs_container_credentials(cs_credentials_t *found, cs_search_t *search)
 {
     const char *relative = cs_environment("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
@@ -56,8 +62,8 @@ cs_found_t cs_container_credentials(cs_credentials_t *found, cs_search_t *search
         return CS_ABSENT;
     if (!cs_http_is_private(url, plain) || (relative && *relative != '/'))
         return cs_search_fail(search, "write an https:// URL",
-                              "AWS_CONTAINER_CREDENTIALS_%s_URI is none that credentials may come from",
-                              relative ? "RELATIVE" : "FULL");
+                              "AWS_CONTAINER_CREDENTIALS_%s_URI: none may come from %.*s",
+                              relative ? "RELATIVE" : "FULL", shown(url), url);
     if (read_token(&headers[0], search) != CS_FOUND)
         return CS_FAILED;
     if (cs_http_fetch(&answer, search->http,

@@ -34,14 +34,16 @@ static void forget(cs_credentials_source_t *source)
     source->kept = (cs_credentials_t){NULL};
 }
 
-/* Whether those that we keep will do without looking again. */
+/* Whether those that we keep will do without looking again. From when they are to be renewed on, a try holds for an
+ * interval. */
 static int will_do(const cs_credentials_source_t *source, apr_time_t now)
 {
     const cs_credentials_t *kept = &source->kept;
+    apr_time_t renewal = kept->expires - EARLY;
 
     if (!kept->access_key || source->refused || (is_over(kept, now) && !source->came_expired))
         return 0;
-    return !kept->expires || now < kept->expires - EARLY || is_recent(source->tried_at, now);
+    return !kept->expires || now < renewal || (source->tried_at >= renewal && is_recent(source->tried_at, now));
 }
 
 static void log_failure(const cs_credentials_source_t *source)

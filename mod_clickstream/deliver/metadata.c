@@ -110,8 +110,8 @@ cs_found_t cs_metadata_credentials(cs_credentials_t *found, cs_search_t *search)
 
     if (result != CS_FOUND || (result = get(&answer, &metadata, CREDENTIALS, attach)) != CS_FOUND)
         return result;
-    length = strspn(answer.body.at, ROLE_CHARACTERS); /* one a line, and there is one */
-    if (!length || length > 64)
+    length = strspn(answer.body.at, ROLE_CHARACTERS);
+    if (!length || length > 64 || answer.body.at[length + strspn(answer.body.at + length, "\n")])
         return cs_search_fail(search, attach, "EC2's instance metadata names no role");
     result =
         get(&answer, &metadata,

@@ -21,6 +21,8 @@
 
 extern char **environ;
 
+static const char not_ended[] = "it has not ended in time";
+
 /* In a process group of its own, so that what it began can be killed with it. */
 static int set_attributes(posix_spawnattr_t *attributes)
 {
@@ -77,7 +79,7 @@ static const char *read_all(char *buffer, apr_size_t *length, int input, apr_tim
         if (count > 0 && (*length += (apr_size_t)count) == CS_PROCESS_OUTPUT_MOST)
             return "it says too much";
     }
-    return "it has not ended in time";
+    return not_ended;
 }
 
 /* It has closed its output, but may go on. Where it has ended, `*pid` becomes 0. */
@@ -88,7 +90,7 @@ static const char *wait_for(pid_t *pid, apr_time_t until, const cs_halt_t *halt)
 
     while ((ended = waitpid(*pid, &status, WNOHANG)) == 0 || (ended < 0 && errno == EINTR)) {
         if (cs_monotonic() >= until || cs_halted(halt))
-            return "it has not ended in time";
+            return not_ended;
         apr_sleep(apr_time_from_msec(5));
     }
     *pid = 0;
@@ -107,7 +109,7 @@ apr_status_t cs_process_run(cs_span_t *output, const char **why, const char *com
                             const cs_halt_t *halt, apr_pool_t *pool)
 {
     apr_time_t until = cs_monotonic() + timeout;
-    char *buffer, **arguments;
+    char *buffer, **arguments, reason[120];
     apr_size_t length = 0;
     int pipes[2], error;
     pid_t pid;
@@ -124,7 +126,7 @@ apr_status_t cs_process_run(cs_span_t *output, const char **why, const char *com
     close(pipes[1]);
     if (error) {
         close(pipes[0]);
-        *why = "it cannot be run";
+        *why = apr_psprintf(pool, "it cannot be run: %s", apr_strerror(error, reason, sizeof(reason)));
         return error;
     }
     buffer = apr_palloc(pool, CS_PROCESS_OUTPUT_MOST);
@@ -132,6 +134,9 @@ apr_status_t cs_process_run(cs_span_t *output, const char **why, const char *com
     close(pipes[0]);
     if (!*why)
         *why = wait_for(&pid, until, halt);
+    if (*why == not_ended)
+        *why =
+            apr_psprintf(pool, "it was killed, as it had not ended after %" APR_TIME_T_FMT " s", apr_time_sec(timeout));
     if (*why && pid)
         kill_all(pid);
     else if (!*why)

@@ -154,18 +154,22 @@ static const refusal_t *refusal_of(const char *type)
 /* An answer other than 200. */
 static void refused(post_t *post, const cs_http_answer_t *answer)
 {
-    const char *type, *message;
+    const char *type, *message, *advice;
     const refusal_t *error;
     meaning_t meaning;
 
     cs_answer_error(&type, &message, answer->body, post->pool);
     error = refusal_of(type);
     meaning = error ? error->meaning : answer->status == 413 ? INVALID : RETRY;
-    cs_access_learn(post->firehose->access, answer->date, meaning == RETRY_WITH_NEW_CREDENTIALS);
+    advice = error ? error->advice : unknown_advice;
+    if (cs_access_learn(post->firehose->access, answer->date))
+        advice = "it is signed again with AWS's time";
+    else if (meaning == RETRY_WITH_NEW_CREDENTIALS)
+        cs_access_refused(post->firehose->access);
     fail(post, meaning == INVALID ? CS_OUTCOME_INVALID : CS_OUTCOME_RETRY,
          &(cs_sink_result_t){
              .reason = apr_psprintf(post->pool, "HTTP %d %s%s%s", answer->status, type, *message ? ": " : "", message),
-             .advice = error ? error->advice : unknown_advice,
+             .advice = advice,
              .retry_after = answer->retry_after,
              /* Where Firehose says what is wrong, it took nothing; what breaks down may do so half-way. */
              .maybe_taken = !error && answer->status >= 500});
@@ -178,7 +182,7 @@ static void taken(post_t *post, const cs_http_answer_t *answer)
     const char *code;
     int failed = cs_answer_records(post->batch, &code, answer->body, post->pool);
 
-    cs_access_learn(post->firehose->access, answer->date, 0);
+    cs_access_learn(post->firehose->access, answer->date);
     if (failed < 0) {
         fail(post, CS_OUTCOME_RETRY,
              &(cs_sink_result_t){.reason = "an answer that is none of Firehose's",

@@ -212,6 +212,8 @@ static const struct {
     {LOOP("x", "1") LOOP("1", "2") LOOP("2", "3") LOOP("3", "4") LOOP("4", "5") LOOP("5", "6") LOOP("6", "7")
          LOOP("7", "8") LOOP("8", "9") "[profile 9]\n" KEYS("X"),
      "the profile [x] leads through more than 8 others"},
+    {"[profile x]\n" ROLE "source_profile = y\ncredential_source = Environment\n[profile y]\n" KEYS("Y"),
+     " has source_profile and credential_source; take one of them out"},
     {"[profile x]\n" ROLE, "has a role_arn, and nothing to assume it with; write source_profile"},
     {"[profile x]\n" ROLE "source_profile = y\nmfa_serial = z\n[profile y]\n" KEYS("Y"), "has mfa_serial, and nobody"},
     {"[profile x]\n" ROLE "web_identity_token_file = /none\n", "the web identity token /none: No such file"},
@@ -254,10 +256,11 @@ static const struct {
     const char *variable, *value;
     const char *found;
 } wrong[] = {
-    {"AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://example.com/hush", "write an https:// URL"},
-    {"AWS_CONTAINER_CREDENTIALS_FULL_URI", "hush", "write an https:// URL"},
+    {"AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://example.com/x?hush",
+     "none may come from http://example.com/x; write an https:// URL"},
+    {"AWS_CONTAINER_CREDENTIALS_FULL_URI", "there", "write an https:// URL"},
     {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "@example.com/hush", "write an https:// URL"},
-    {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", ".example.com/hush", "write an https:// URL"},
+    {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", ".example.com/x", "write an https:// URL"},
     {"AWS_WEB_IDENTITY_TOKEN_FILE", "/none", "set AWS_ROLE_ARN, too"},
     {"AWS_SECRET_ACCESS_KEY", "hush\nhush", "a key or token with blanks"},
     {"AWS_SHARED_CREDENTIALS_FILE", "/", "/: Is a directory; write credentials=FILE"},

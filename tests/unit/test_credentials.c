@@ -126,6 +126,19 @@ START_TEST(tries_once_a_minute_while_they_stay_the_same)
 }
 END_TEST
 
+/* The search that found them is no try to renew them. */
+START_TEST(renews_soon_after_they_came)
+{
+    cs_credentials_source_t source = new_source("A", 301 * SECOND);
+
+    is_at(&source, 0, "A", 1);
+    place.key = NULL;
+    is_at(&source, 1, "A", 2);
+    is_at(&source, 60, "A", 2);
+    is_at(&source, 61, "A", 3);
+}
+END_TEST
+
 START_TEST(uses_the_old_ones_until_they_expire)
 {
     cs_credentials_source_t source = new_source("A", 3600 * SECOND);
@@ -262,6 +275,7 @@ Suite *credentials_suite(void)
     tcase_add_test(tests, looks_again_when_a_file_changed);
     tcase_add_test(tests, renews_five_minutes_before);
     tcase_add_test(tests, tries_once_a_minute_while_they_stay_the_same);
+    tcase_add_test(tests, renews_soon_after_they_came);
     tcase_add_test(tests, uses_the_old_ones_until_they_expire);
     tcase_add_test(tests, says_nothing_when_it_ends);
     tcase_add_test(tests, uses_what_comes_expired);

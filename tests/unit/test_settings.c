@@ -179,7 +179,7 @@ static const struct {
 } roles[] = {
     {ROLE "a", "arn:aws:iam::123456789012:role/a", NULL},
     {ROLE "path/to/A_b+=,.@-9 external_id=x/y=z", "arn:aws:iam::123456789012:role/path/to/A_b+=,.@-9", "x/y=z"},
-    {"External_ID=x role=arn:aws-cn:iam::123456789012:role/a", "arn:aws-cn:iam::123456789012:role/a", "x"},
+    {"External_ID=x: role=arn:aws-cn:iam::123456789012:role/a", "arn:aws-cn:iam::123456789012:role/a", "x:"},
     {"role=arn:aws-us-gov:iam::123456789012:role/a", "arn:aws-us-gov:iam::123456789012:role/a", NULL},
 };
 
@@ -360,6 +360,8 @@ static const struct {
     {FIREHOSE "role=arn:aws:iam::123456789012:user/a", "user/a is no role", "write its ARN"},
     {FIREHOSE "role=arn:aws:sts::123456789012:assumed-role/a/b", "is no role", "write its ARN"},
     {FIREHOSE "role=arn:AWS:iam::123456789012:role/a", "is no role", "write its ARN"},
+    {FIREHOSE ROLE "a external_id=x", "external_id=x is none", "2 to 1224"},
+    {FIREHOSE ROLE "a external_id=x/%20", "external_id=x/%20 is none", "2 to 1224"},
     {FIREHOSE "external_id=x", "external_id= belongs to a role", "write role="},
     {FOLDER ROLE "a", ROLE, "path, roll, interval"},
     {FIREHOSE "profile=", "profile=: an empty value", "not possible"},
