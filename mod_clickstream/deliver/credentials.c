@@ -15,10 +15,11 @@ void cs_credentials_init(cs_credentials_source_t *source, apr_pool_t *pool)
     source->parent = pool;
 }
 
-/* Whether `then` is less than an interval ago. Clocks are set, back too. */
+/* Whether `then` is less than an interval ago. It may seem to lie ahead: AWS tells its time in whole seconds, and
+ * clocks are set back. */
 static int is_recent(apr_time_t then, apr_time_t now)
 {
-    return then && then <= now && now - then < INTERVAL;
+    return then && now - then < INTERVAL && then - now < INTERVAL;
 }
 
 static int is_over(const cs_credentials_t *credentials, apr_time_t now)

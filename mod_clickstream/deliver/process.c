@@ -135,8 +135,8 @@ apr_status_t cs_process_run(cs_span_t *output, const char **why, const char *com
     if (!*why)
         *why = wait_for(&pid, until, halt);
     if (*why == not_ended)
-        *why =
-            apr_psprintf(pool, "it was killed, as it had not ended after %" APR_TIME_T_FMT " s", apr_time_sec(timeout));
+        *why = apr_psprintf(pool, "it had not ended in time, and was killed after %" APR_TIME_T_FMT " s",
+                            apr_time_sec(timeout));
     if (*why && pid)
         kill_all(pid);
     else if (!*why)

@@ -22,6 +22,14 @@ static cs_search_t search;
 static cs_clock_t aws_clock;
 static const cs_halt_t no_halt;
 
+static apr_status_t end(void *unused)
+{
+    (void)unused;
+    cs_http_destroy(search.http);
+    cs_http_cleanup();
+    return APR_SUCCESS;
+}
+
 /* A stream without options, and an environment in which AWS is not there, with HOME empty. */
 static const char *begin(void)
 {
@@ -45,6 +53,7 @@ static const char *begin(void)
         (cs_search_t){.stream = &stream, .region = "eu-central-1", .halt = &no_halt, .clock = &aws_clock, .pool = pool};
     ck_assert_int_eq(cs_http_startup(), APR_SUCCESS);
     ck_assert_int_eq(cs_http_create(&search.http, pool), APR_SUCCESS);
+    apr_pool_cleanup_register(pool, NULL, end, apr_pool_cleanup_null);
     return home;
 }
 

@@ -121,7 +121,8 @@ START_TEST(kills_what_hangs)
     const char *command = script(apr_psprintf(pool, "sleep 1000 &\necho $! > %s\n%s", child, hangs[_i]));
     apr_time_t start = cs_monotonic();
 
-    ck_assert_str_eq(run(command, apr_time_from_sec(1), &no_halt), "(it was killed, as it had not ended after 1 s)");
+    ck_assert_str_eq(run(command, apr_time_from_sec(1), &no_halt),
+                     "(it had not ended in time, and was killed after 1 s)");
     ck_assert_int_lt(cs_monotonic() - start, apr_time_from_sec(5));
     wait_until_gone(child);
 }
@@ -134,8 +135,9 @@ START_TEST(ends_when_it_has_to)
     apr_time_t start = cs_monotonic();
 
     ck_assert_str_eq(run("sleep 100", apr_time_from_sec(60), &stopped),
-                     "(it was killed, as it had not ended after 60 s)");
-    ck_assert_str_eq(run("sleep 100", apr_time_from_sec(60), &over), "(it was killed, as it had not ended after 60 s)");
+                     "(it had not ended in time, and was killed after 60 s)");
+    ck_assert_str_eq(run("sleep 100", apr_time_from_sec(60), &over),
+                     "(it had not ended in time, and was killed after 60 s)");
     ck_assert_int_lt(cs_monotonic() - start, apr_time_from_sec(5));
 }
 END_TEST
