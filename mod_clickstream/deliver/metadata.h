@@ -6,7 +6,7 @@
 
 #include "deliver/search.h"
 
-/* CS_ABSENT: AWS_EC2_METADATA_DISABLED, or nobody answers there. */
+/* CS_ABSENT: AWS_EC2_METADATA_DISABLED, or nobody gives a token there. */
 cs_found_t cs_metadata_credentials(cs_credentials_t *found, cs_search_t *search);
 cs_found_t cs_metadata_region(const char **region, cs_search_t *search);
 
