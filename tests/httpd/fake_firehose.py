@@ -43,6 +43,8 @@ MAX_RECORDS, MAX_RECORD, MAX_BODY = 500, 1_024_000, 4 * 1024 * 1024
 BILLING_STEP = 5 * 1024
 CLOCK_SKEW = datetime.timedelta(minutes=15)
 TIMESTAMP = "%Y%m%dT%H%M%SZ"
+# The headers that Firehose wants to be signed, besides the session token's.
+SIGNED = frozenset({"host", "x-amz-date", "x-amz-target", "content-type"})
 # As long as those of AWS, so that a client meets answers of the true size.
 RECORD_ID_LENGTH = 224
 
@@ -117,34 +119,35 @@ def check_operation(request):
         raise violation("UnknownOperationException", f"no such operation: {asked}")
 
 
-def check_signature(request, credentials, region):
+def check_signature(request, credentials, region, now, service="firehose", required=SIGNED):
+    """Returns the access key id."""
     if "Authorization" not in request.headers:
         raise Refusal("MissingAuthenticationTokenException", "Missing Authentication Token")
     claim = AUTHORIZATION.fullmatch(request.headers["Authorization"])
     if not claim:
         raise Refusal("IncompleteSignatureException", "Authorization header is not that of SigV4.")
-    secret = find_secret(claim["key"], request.headers, credentials)
+    secret = find_secret(claim["key"], request.headers, credentials, now)
     signed = claim["signed"].split(";")
-    check_signed_headers(signed, request)
+    check_signed_headers(signed, request, required)
     stamp = request.headers["X-Amz-Date"]
-    check_date(stamp)
-    if claim["scope"] != f"{stamp[:8]}/{region}/firehose/aws4_request":
+    check_date(stamp, now)
+    if claim["scope"] != f"{stamp[:8]}/{region}/{service}/aws4_request":
         raise bad_signature(f"Credential should be scoped to a valid date, region and service, not {claim['scope']}.")
-    compare_signature(request, signed, claim, SigV4AsListed(Credentials(claim["key"], secret), "firehose", region))
+    compare_signature(request, signed, claim, SigV4AsListed(Credentials(claim["key"], secret), service, region))
+    return claim["key"]
 
 
-def find_secret(key, headers, credentials):
+def find_secret(key, headers, credentials, now):
     known = credentials.get(key)
     if not known or headers.get("X-Amz-Security-Token") != known.get("token"):
         raise Refusal("UnrecognizedClientException", "The security token included in the request is invalid.")
-    if known.get("expired"):
+    if known.get("expired") or now >= known.get("expires", now + 1):
         raise Refusal("ExpiredTokenException", "The security token included in the request is expired")
     return known["secret"]
 
 
-def check_signed_headers(signed, request):
-    required = {"host", "x-amz-date", "x-amz-target", "content-type"}
-    required |= {"x-amz-security-token"} & {name.lower() for name in request.headers}
+def check_signed_headers(signed, request, required):
+    required = required | {"x-amz-security-token"} & {name.lower() for name in request.headers}
     for name in sorted(required - set(signed)):
         raise bad_signature(f"'{name}' must be a 'SignedHeader' in the AWS Authorization.")
     for name in signed:
@@ -156,12 +159,16 @@ def check_signed_headers(signed, request):
         raise bad_signature("X-Amz-Content-SHA256 is not the hash of the body.")
 
 
-def check_date(stamp):
+def read_date(stamp):
+    return datetime.datetime.strptime(stamp, TIMESTAMP).replace(tzinfo=datetime.timezone.utc)
+
+
+def check_date(stamp, now):
     try:
-        sent = datetime.datetime.strptime(stamp, TIMESTAMP).replace(tzinfo=datetime.timezone.utc)
+        sent = read_date(stamp)
     except ValueError:
         raise Refusal("IncompleteSignatureException", f"X-Amz-Date is no date: {stamp}") from None
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = datetime.datetime.fromtimestamp(now, datetime.timezone.utc)
     if sent < now - CLOCK_SKEW:
         raise bad_signature(f"Signature expired: {stamp} is now earlier than {now - CLOCK_SKEW:{TIMESTAMP}}")
     if sent > now + CLOCK_SKEW:
@@ -269,6 +276,7 @@ class Firehose:
     def __init__(self, file, credentials, region, streams, seed):
         self.file, self.credentials, self.region, self.streams = file, credentials, region, set(streams)
         self.seed = seed
+        self.clock = 0  # how many seconds AWS's clock, that is ours, is ahead of this machine's
         self.lock = threading.Lock()
         self.flying = 0
         self.forget()
@@ -284,7 +292,8 @@ class Firehose:
         self.failed = []
         self.taken = collections.Counter()
         self.violations = []
-        self.by_result = collections.Counter()
+        self.by_result, self.by_key = collections.Counter(), collections.Counter()
+        self.skew = None
         self.counts = {**dict.fromkeys(COUNTS, 0), "in_flight_max": self.flying}
 
     def stats(self):
@@ -294,6 +303,8 @@ class Firehose:
             return {
                 **self.counts,
                 "by_result": dict(self.by_result),
+                "by_key": dict(self.by_key),  # requests that were signed well, by access key id
+                "skew": self.skew,  # of the latest of them: its X-Amz-Date less our time
                 "violations": list(self.violations),
                 "failed_then": {"taken": len(came), "missing": len(failed - came)},
             }
@@ -301,6 +312,25 @@ class Firehose:
     def duplicates(self):
         with self.lock:
             return [{"sha256": sha, "times": times} for sha, times in self.taken.items() if times > 1]
+
+    def routes(self):
+        """The control API."""
+        return {
+            ("GET", "/stats"): lambda _: self.stats(),
+            ("GET", "/faults"): lambda _: self.faults,
+            ("PUT", "/faults"): self.set_faults,
+            ("PUT", "/credentials"): lambda given: setattr(self, "credentials", given),
+            ("POST", "/credentials"): lambda given: setattr(self, "credentials", {**self.credentials, **given}),
+            ("PUT", "/streams"): lambda given: setattr(self, "streams", set(given)),
+            ("PUT", "/region"): lambda given: setattr(self, "region", given),
+            ("PUT", "/clock"): lambda given: setattr(self, "clock", given),
+            ("POST", "/reset"): lambda _: self.reset(),
+            ("GET", "/failed"): lambda _: self.failed,
+            ("GET", "/duplicates"): lambda _: self.duplicates(),
+        }
+
+    def now(self):
+        return time.time() + self.clock
 
     def set_faults(self, faults):
         made = []
@@ -363,7 +393,7 @@ class Firehose:
         stream, records, refusal = None, [], None
         try:
             check_operation(request)
-            check_signature(request, self.credentials, self.region)
+            self.signed(request, check_signature(request, self.credentials, self.region, self.now()))
             stream, records = read_batch(request.body)
             if stream not in self.streams:
                 raise Refusal("ResourceNotFoundException", f"Firehose {stream} not found.")
@@ -379,6 +409,11 @@ class Firehose:
         if refusal:
             return self.refuse(number, refusal)
         return self.take(number, stream, records)
+
+    def signed(self, request, key):
+        with self.lock:
+            self.by_key[key] += 1
+            self.skew = read_date(request.headers["X-Amz-Date"]).timestamp() - self.now()
 
     def fail(self, records):
         digests = [digest(data) for data in records]
@@ -443,7 +478,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.close_connection |= reply.share < 1
         if not reply.share:
             return
-        headers = {"Date": self.date_time_string(), "Content-Length": len(reply.body), **reply.headers}
+        headers = {"Date": self.date_time_string(self.server.service.now()), "Content-Length": len(reply.body), **reply.headers}
         if self.close_connection:
             headers["Connection"] = "close"
         head = f"HTTP/1.1 {reply.status} {http.client.responses.get(reply.status, '')}\r\n"
@@ -454,14 +489,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 class AwsHandler(Handler):
     def serve(self):
-        with self.server.firehose.request() as number:
+        with self.server.service.request() as number:
             reply = self.reply(number)
             self.send(reply._replace(headers={"x-amzn-RequestId": uuid.uuid4(), **reply.headers}))
 
     do_GET = do_PUT = do_POST = do_DELETE = serve
 
     def reply(self, number):
-        firehose, length = self.server.firehose, self.headers.get("Content-Length", "")
+        firehose, length = self.server.service, self.headers.get("Content-Length", "")
         if not length.isdecimal():
             self.close_connection = True
             return firehose.refuse(number, violation("LengthRequiredException", "no Content-Length", 411))
@@ -478,17 +513,7 @@ class AwsHandler(Handler):
 
 class ControlHandler(Handler):
     def serve(self):
-        firehose = self.server.firehose
-        routes = {
-            ("GET", "/stats"): lambda _: firehose.stats(),
-            ("GET", "/faults"): lambda _: firehose.faults,
-            ("PUT", "/faults"): firehose.set_faults,
-            ("PUT", "/credentials"): lambda given: setattr(firehose, "credentials", given),
-            ("PUT", "/streams"): lambda given: setattr(firehose, "streams", set(given)),
-            ("POST", "/reset"): lambda _: firehose.reset(),
-            ("GET", "/failed"): lambda _: firehose.failed,
-            ("GET", "/duplicates"): lambda _: firehose.duplicates(),
-        }
+        routes = self.server.service.routes()
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         try:
             status, answer = 200, routes[self.command, self.path](json.loads(body or b"null"))
@@ -506,22 +531,22 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, port, handler, firehose, tls=None):
-        super().__init__(("127.0.0.1", port), handler)
-        self.firehose, self.tls, self.port = firehose, tls, self.server_address[1]
+    def __init__(self, port, handler, service, tls=None, host="127.0.0.1"):
+        super().__init__((host, port), handler)
+        self.service, self.tls, self.port = service, tls, self.server_address[1]
 
     def finish_request(self, request, client_address):
         # In the connection's thread: a client that is silent must not hold up the others.
         if not self.tls:
             return super().finish_request(request, client_address)
         with self.tls.wrap_socket(request, server_side=True) as connection:
-            self.firehose.connected()
+            self.service.connected()
             return super().finish_request(connection, client_address)
 
     def handle_error(self, request, client_address):
         # A client may go when it likes, but a defect of the fake must not pass unseen.
         if not isinstance(sys.exc_info()[1], (ConnectionError, ssl.SSLError)):
-            self.firehose.violations.append("the fake is broken: " + traceback.format_exc())
+            self.service.violations.append("the fake is broken: " + traceback.format_exc())
 
 
 OPENSSL_CONFIG = """
@@ -582,17 +607,26 @@ def main():
     credentials = {key: {"secret": secret, "token": token, "expired": False}}
     file = RecordFile(directory / "records.jsonl")
     firehose = Firehose(file, credentials, options.region, options.stream, options.seed)
+    aws = Server(options.port, AwsHandler, firehose, server_tls(directory))
+    control = Server(options.control_port, ControlHandler, firehose)
+    ready = {"port": aws.port, "control_port": control.port, "ca": str(directory / "ca.pem")}
+    serve(directory, [aws, control], ready, parent)
+
+
+def server_tls(directory):
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(directory / "server.pem", directory / "server.key")
+    return tls
+
+
+def serve(directory, servers, ready, parent):
+    """Until this process is stopped, or is left by the one that began it."""
     # There is nothing to flush, and threads that hang must not hold up the end.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(directory / "server.pem", directory / "server.key")
-    aws = Server(options.port, AwsHandler, firehose, tls)
-    control = Server(options.control_port, ControlHandler, firehose)
-    for server in (aws, control):
+    for server in servers:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-    ready = {"port": aws.port, "control_port": control.port, "ca": str(directory / "ca.pem"), "pid": os.getpid()}
-    (directory / "ready.tmp").write_text(json.dumps(ready))
+    (directory / "ready.tmp").write_text(json.dumps({**ready, "pid": os.getpid()}))
     os.replace(directory / "ready.tmp", directory / "ready.json")
     while os.getppid() == parent:
         time.sleep(0.2)
@@ -610,17 +644,14 @@ def wait_for(condition, seconds=20, what="the condition"):
         time.sleep(0.01)
 
 
-class FakeFirehose:
-    """Runs the fake as a process in a directory of its own, for `with` and for fixtures.
+class FakeProcess:
+    """Runs a fake as a process in a directory of its own, for `with` and for fixtures."""
 
-    kill() and start() give a crash and a return on the same ports: the records stay, while
-    statistics, faults and what set_credentials() and set_streams() said begin anew.
-    """
+    script = __file__
 
-    def __init__(self, directory, credentials="AKIDEXAMPLE:secret", streams=("clicks",), options=()):
+    def __init__(self, directory, arguments):
         self.directory = pathlib.Path(directory)
-        self.arguments = ["--credentials", credentials, "--stream", *streams, *options]
-        self.port = self.control_port = 0
+        self.arguments = arguments
         self.process = None
 
     def __enter__(self):
@@ -632,17 +663,17 @@ class FakeFirehose:
 
     def start(self):
         (self.directory / "ready.json").unlink(missing_ok=True)
-        command = [sys.executable, __file__, "--dir", self.directory, *self.arguments]
-        command += ["--port", self.port, "--control-port", self.control_port]
-        with open(self.directory / "fake_firehose.log", "ab") as log:
+        command = [sys.executable, self.script, "--dir", self.directory, *self.arguments, *self.more_arguments()]
+        with open(self.directory / "fake.log", "ab") as log:
             self.process = subprocess.Popen([str(word) for word in command], stderr=log)
-        ready = wait_for(self._ready, what="ready.json")
-        self.port, self.control_port, self.ca = ready["port"], ready["control_port"], ready["ca"]
-        self.url = f"https://localhost:{self.port}"
+        self.started(wait_for(self._ready, what="ready.json"))
+
+    def more_arguments(self):
+        return ()
 
     def _ready(self):
         if self.process.poll() is not None:
-            raise RuntimeError((self.directory / "fake_firehose.log").read_text())
+            raise RuntimeError((self.directory / "fake.log").read_text())
         path = self.directory / "ready.json"
         return path.exists() and json.loads(path.read_text())
 
@@ -655,14 +686,7 @@ class FakeFirehose:
         self.process.wait()
 
     def _control(self, method, path, value=None):
-        connection = http.client.HTTPConnection("127.0.0.1", self.control_port, timeout=15)
-        with contextlib.closing(connection):
-            connection.request(method, path, json.dumps(value))
-            response = connection.getresponse()
-            answer = json.load(response)
-        if response.status != 200:
-            raise ValueError(answer["error"])
-        return answer
+        return control(self.control_port, method, path, value)
 
     def stats(self):
         return self._control("GET", "/stats")
@@ -673,8 +697,48 @@ class FakeFirehose:
             self._control("PUT", "/faults", faults)
         return self._control("GET", "/faults")
 
+    def set_clock(self, seconds):
+        """AWS's time becomes that of this machine and `seconds`; by it answers are dated and signatures judged."""
+        self._control("PUT", "/clock", seconds)
+
+
+def control(port, method, path, value=None):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=15)
+    with contextlib.closing(connection):
+        connection.request(method, path, json.dumps(value))
+        response = connection.getresponse()
+        answer = json.load(response)
+    if response.status != 200:
+        raise ValueError(answer["error"])
+    return answer
+
+
+class FakeFirehose(FakeProcess):
+    """The fake Firehose as a process.
+
+    kill() and start() give a crash and a return on the same ports: the records stay, while
+    statistics, faults and what set_credentials() and set_streams() said begin anew.
+    """
+
+    def __init__(self, directory, credentials="AKIDEXAMPLE:secret", streams=("clicks",), options=()):
+        super().__init__(directory, ["--credentials", credentials, "--stream", *streams, *options])
+        self.port = self.control_port = 0
+
+    def more_arguments(self):
+        return "--port", self.port, "--control-port", self.control_port
+
+    def started(self, ready):
+        self.port, self.control_port, self.ca = ready["port"], ready["control_port"], ready["ca"]
+        self.url = f"https://localhost:{self.port}"
+
     def set_credentials(self, credentials):
         self._control("PUT", "/credentials", credentials)
+
+    def add_credentials(self, credentials):
+        self._control("POST", "/credentials", credentials)
+
+    def set_region(self, region):
+        self._control("PUT", "/region", region)
 
     def set_streams(self, streams):
         self._control("PUT", "/streams", list(streams))

@@ -8,6 +8,7 @@ before or after it is signed. A fake that cannot refuse would prove nothing.
 import base64
 import contextlib
 import datetime
+import email.utils
 import hashlib
 import http.client
 import json
@@ -446,11 +447,12 @@ def test_stats(fake):
     send(fake, batch(EVENT * 2, b"x" * 5121))
     send(fake, batch(b"x"))
     stats = fake.stats()
+    assert abs(stats.pop("skew")) < 5
     assert stats == {
         "requests": 2, "by_result": {"ok": 2}, "records_taken": 3, "records_failed": 0, "connections": 2,
         "bytes_taken": 2 * len(EVENT) + 5122, "billed_bytes": 5120 + 10240 + 5120, "events_taken": 2,
         "largest_request": len(batch(EVENT * 2, b"x" * 5121)), "most_records": 2, "in_flight_max": 1,
-        "violations": [], "failed_then": {"taken": 0, "missing": 0},
+        "violations": [], "failed_then": {"taken": 0, "missing": 0}, "by_key": {KEY: 2},
     }
 
 
@@ -459,6 +461,43 @@ def test_streams_can_be_changed(fake):
     assert send(fake)[0].status == 400
     assert send(fake, batch(EVENT, stream="others"))[0].status == 200
     fake.set_streams(["clicks"])
+
+
+def test_credentials_expire_by_themselves(fake):
+    now = time.time()
+    fake.add_credentials({
+        "ASIALIVE": {"secret": SECRET, "token": TOKEN, "expires": now + 60},
+        "ASIADEAD": {"secret": SECRET, "token": TOKEN, "expires": now - 1},
+    })
+    assert send(fake)[0].status == 200  # the others are still known
+    assert send(fake, key="ASIALIVE", token=TOKEN)[0].status == 200
+    assert send(fake, key="ASIADEAD", token=TOKEN)[1]["__type"] == "ExpiredTokenException"
+    fake.set_clock(61)
+    assert send(fake, key="ASIALIVE", token=TOKEN)[1]["__type"] == "ExpiredTokenException"
+    fake.set_clock(0)
+    fake.set_credentials(KEYS)
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+def test_the_clock_can_be_off(fake, hours):
+    """Answers carry AWS's time, and signatures are held against it."""
+    fake.set_clock(hours * 3600)
+    response, answer = send(fake)
+    assert answer["__type"] == "InvalidSignatureException"
+    date = email.utils.parsedate_to_datetime(response.headers["Date"]).timestamp()
+    assert abs(date - time.time() - hours * 3600) < 5
+    assert send(fake, minutes=hours * 60)[0].status == 200
+    assert abs(fake.stats()["skew"]) < 5
+    assert send(fake, minutes=hours * 60 + 10)[0].status == 200
+    assert abs(fake.stats()["skew"] - 600) < 5
+    fake.set_clock(0)
+
+
+def test_the_region_can_be_changed(fake):
+    fake.set_region("eu-west-3")
+    assert send(fake)[1]["__type"] == "InvalidSignatureException"
+    assert send(fake, region="eu-west-3")[0].status == 200
+    fake.set_region("us-east-1")
 
 
 def test_a_defect_of_the_fake_is_seen(fake):

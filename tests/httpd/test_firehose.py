@@ -96,7 +96,7 @@ FAULTS = {
     "token expired": [{"kind": "expired", "count": 2}],
     "an answer that is no JSON": [{"kind": "lie", "answer": "thanks", "count": 2}],
     "an answer with the wrong count": [{"kind": "lie", "count": 2,
-                                        "answer": '{"FailedPutCount":0,"RequestResponses":[{"RecordId":"a"}]}'}],
+                                        "answer": json.dumps({"FailedPutCount": 0, "RequestResponses": [{"RecordId": "a"}] * 9})}],
     "an empty answer": [{"kind": "lie", "answer": "", "count": 2}],
 }
 
@@ -143,6 +143,16 @@ def test_the_fake_away_and_back(fake, keys):
         fake.start()
         wait_until_there(fake, range(500), seconds=60)
     assert len(lines_of(fake)) == 500
+
+
+def test_each_line_is_logged_at_its_level(fake, keys):
+    fake.faults([{"kind": "throttle", "count": 1}])
+    with Httpd(firehose_stream(fake, "linger=50ms"), environment=keys, loglevel="debug") as httpd:
+        httpd.expected_errors = TROUBLE
+        post_numbers(httpd, [1])
+        wait_for(lambda: "delivers again" in httpd.log(), what="the line that tells the end")
+        for level, text in (("debug", "is its sender now"), ("warn", "not all was taken"), ("notice", "delivers again")):
+            assert all(f"[clickstream:{level}]" in line for line in httpd.log().splitlines() if text in line), text
 
 
 def test_a_wrong_certificate_is_never_trusted(fake, keys):
