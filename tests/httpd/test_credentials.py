@@ -17,7 +17,7 @@ from load import Load, lines_of
 from network import own_network
 from server import free_port, is_running, wait_for
 
-TROUBLE = ["not all was taken"]
+TROUBLE = ["delivery has failed"]
 
 
 @pytest.fixture(scope="module")
@@ -554,7 +554,7 @@ def test_without_credentials_the_events_wait_until_a_file_appears(site):
         site.write("credentials", f"[default]\n{site.lines('LATE')}")
         site.wait_until_there(seconds=30)
         wait_for_line(httpd, "delivers again")
-        assert len([line for line in httpd.log().splitlines() if "not all was taken" in line]) == 1
+        assert len([line for line in httpd.log().splitlines() if "delivery has failed" in line]) == 1
     assert site.used() == ["AKIDLATE"]
 
 
@@ -592,7 +592,7 @@ def test_an_expired_key_is_refused_once_and_a_refresh_heals_it(site, source):
         with Load(httpd.port, clients=4, total=10**9, pause=0.005) as load:
             wait_for(lambda: len(site.used()) == 2, 20, "the second key")
         wait_for(lambda: len(lines_of(site.fake)) >= len(load.ledger.promised), 30, "the events")
-        wait_for_line(httpd, "not all was taken", "ExpiredToken")
+        wait_for_line(httpd, "delivery has failed", "ExpiredToken")
         wait_for_line(httpd, "delivers again")
     assert load.ledger.check(lines_of(site.fake)) == 0
     assert set(load.ledger.statuses) == {200}

@@ -151,7 +151,7 @@ def test_each_line_is_logged_at_its_level(fake, keys):
         httpd.expected_errors = TROUBLE
         post_numbers(httpd, [1])
         wait_for(lambda: "delivers again" in httpd.log(), what="the line that tells the end")
-        for level, text in (("debug", "is its sender now"), ("warn", "not all was taken"), ("notice", "delivers again")):
+        for level, text in (("debug", "is its sender now"), ("warn", "delivery has failed"), ("notice", "delivers again")):
             assert all(f"[clickstream:{level}]" in line for line in httpd.log().splitlines() if text in line), text
 
 
