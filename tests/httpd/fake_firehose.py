@@ -65,7 +65,7 @@ FAULTS = {
     "hang": {"seconds": 1},
     "lie": {"answer": "{}"},
     "cut_request": {},
-    "cut_response": {},
+    "cut_response": {"share": 0.5},
     "slow": {"seconds": 1},
     "fail_records": {},
 }
@@ -438,7 +438,7 @@ class Firehose:
         ]
         answer = {"FailedPutCount": len(failed), "Encrypted": False, "RequestResponses": entries}
         cut = self.strike({"cut_response"}, records)
-        reply = Reply(200, json.dumps(answer).encode(), {"Content-Type": JSON_TYPE}, 0.5 if cut else 1)
+        reply = Reply(200, json.dumps(answer).encode(), {"Content-Type": JSON_TYPE}, cut["share"] if cut else 1)
         return self.result("cut_response" if cut else "partial" if failed else "ok", reply)
 
     def count_taken(self, records):
