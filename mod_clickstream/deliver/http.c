@@ -28,7 +28,9 @@ struct exchange_t {
     char *body;
     size_t length;
     apr_time_t date;
-    curl_off_t upload; /* how much there is to send */
+    cs_span_t upload; /* what there is to send */
+    size_t given;     /* how much of it libcurl has */
+    int sent_twice;
     void (*answered)(void *to, const cs_http_answer_t *answer);
     void *to;
 };
@@ -94,6 +96,29 @@ static size_t take_header(char *data, size_t size, size_t count, void *to)
     return length;
 }
 
+static size_t give_body(char *to, size_t size, size_t count, void *from)
+{
+    exchange_t *exchange = from;
+    size_t left = exchange->upload.length - exchange->given, more = left < size * count ? left : size * count;
+
+    memcpy(to, exchange->upload.at + exchange->given, more);
+    exchange->given += more;
+    return more;
+}
+
+/* libcurl is about to send it again, which it tells in no other way. */
+static int give_again(void *from, curl_off_t offset, int origin)
+{
+    exchange_t *exchange = from;
+
+    if (origin != SEEK_SET || offset < 0 || (curl_off_t)exchange->upload.length < offset)
+        return CURL_SEEKFUNC_FAIL;
+    if (exchange->given == exchange->upload.length)
+        exchange->sent_twice = 1;
+    exchange->given = (size_t)offset;
+    return CURL_SEEKFUNC_OK;
+}
+
 static void free_exchange(cs_http_t *http, exchange_t *exchange)
 {
     APR_RING_REMOVE(exchange, link);
@@ -128,13 +153,14 @@ static CURLcode set_options(exchange_t *exchange, const cs_http_request_t *reque
 #else
     SET(CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
 #endif
-#if LIBCURL_VERSION_NUM >= 0x075700
-    SET(CURLOPT_QUICK_EXIT, 1L); /* or our end could wait for a resolver that has no answer */
-#endif
     SET(CURLOPT_HTTPHEADER, exchange->headers);
     if (request->method != CS_HTTP_GET) {
-        SET(CURLOPT_POSTFIELDS, request->body.length ? request->body.at : "");
+        SET(CURLOPT_POST, 1L);
         SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.length);
+        SET(CURLOPT_READFUNCTION, give_body);
+        SET(CURLOPT_READDATA, exchange);
+        SET(CURLOPT_SEEKFUNCTION, give_again);
+        SET(CURLOPT_SEEKDATA, exchange);
     }
     if (request->method == CS_HTTP_PUT) {
         SET(CURLOPT_CUSTOMREQUEST, "PUT");
@@ -178,7 +204,7 @@ apr_status_t cs_http_begin(cs_http_t *http, const cs_http_request_t *request)
     APR_RING_INSERT_TAIL(&http->exchanges, exchange, exchange_t, link);
     exchange->answered = request->answered;
     exchange->to = request->to;
-    exchange->upload = (curl_off_t)request->body.length;
+    exchange->upload = request->body;
     exchange->curl = curl_easy_init();
     /* No "Expect: 100-continue": it costs a round trip for each batch. */
     ready = exchange->curl && add_header(exchange, "Expect:");
@@ -191,32 +217,49 @@ apr_status_t cs_http_begin(cs_http_t *http, const cs_http_request_t *request)
     return APR_EGENERAL;
 }
 
-/* What to do where there was no answer. */
+/* Why there was no answer. */
+static const struct failure_t {
+    CURLcode error;
+    int connecting; /* it happens before anything of a request is sent */
+    const char *advice;
+} failures[] = {
+    {CURLE_COULDNT_RESOLVE_HOST, 1, "look at this machine's DNS, at region= and at endpoint="},
+    {CURLE_COULDNT_RESOLVE_PROXY, 1, "look at https_proxy in the server's environment, and at DNS"},
+    {CURLE_COULDNT_CONNECT, 1, "look at this machine's network and firewall, at endpoint= and at https_proxy"},
+    {CURLE_PEER_FAILED_VERIFICATION, 1,
+     "look at the certificate of whatever answers there, at this machine's authorities or ca=, and at its clock"},
+    {CURLE_SSL_CACERT_BADFILE, 1, "look at the file of ca=, which httpd's user must be able to read"},
+    {CURLE_SSL_CONNECT_ERROR, 1,
+     "look at this machine's network and at endpoint=: whatever answers there ends the TLS handshake"},
+    {CURLE_OPERATION_TIMEDOUT, 0, "look at this machine's network, DNS and firewall, and at proxies in between"},
+    {CURLE_OK, 0, "look at this machine's network, at endpoint= and at proxies in between"}, /* any other */
+};
+
+static const struct failure_t *failure_of(CURLcode error)
+{
+    const struct failure_t *failure = failures;
+
+    while (failure->error != error && failure->error != CURLE_OK)
+        failure++;
+    return failure;
+}
+
+/* What to do about it. */
 static const char *advice_for(CURLcode error, CURL *curl)
 {
-    static const struct {
-        CURLcode error;
-        const char *advice;
-    } advices[] = {
-        {CURLE_COULDNT_RESOLVE_HOST, "look at this machine's DNS, at region= and at endpoint="},
-        {CURLE_COULDNT_RESOLVE_PROXY, "look at https_proxy in the server's environment, and at DNS"},
-        {CURLE_COULDNT_CONNECT, "look at this machine's network and firewall, at endpoint= and at https_proxy"},
-        {CURLE_OPERATION_TIMEDOUT, "look at this machine's network, DNS and firewall, and at proxies in between"},
-        {CURLE_PEER_FAILED_VERIFICATION,
-         "look at the certificate of whatever answers there, at this machine's authorities or ca=, and at its clock"},
-        {CURLE_SSL_CACERT_BADFILE, "look at the file of ca=, which httpd's user must be able to read"},
-        {CURLE_SSL_CONNECT_ERROR,
-         "look at this machine's network and at endpoint=: whatever answers there ends the TLS handshake"},
-    };
     long connect_status = 0;
 
     if (curl_easy_getinfo(curl, CURLINFO_HTTP_CONNECTCODE, &connect_status) == CURLE_OK && connect_status >= 400)
         return connect_status == 407 ? "write a user and a password into https_proxy" : "look at the proxy's rules";
-    for (size_t i = 0; i < sizeof(advices) / sizeof(advices[0]); i++) {
-        if (advices[i].error == error)
-            return advices[i].advice;
-    }
-    return "look at this machine's network, at endpoint= and at proxies in between";
+    return failure_of(error)->advice;
+}
+
+/* Where a request was begun on a connection that broke, and no new one can be made, libcurl's text is of the former. */
+static const char *text_of(CURLcode error, const exchange_t *exchange)
+{
+    int is_stale = exchange->given > 0 && failure_of(error)->connecting;
+
+    return *exchange->error && !is_stale ? exchange->error : curl_easy_strerror(error);
 }
 
 static void finish(cs_http_t *http, exchange_t *exchange, CURLcode error)
@@ -226,7 +269,8 @@ static void finish(cs_http_t *http, exchange_t *exchange, CURLcode error)
     long status = 0;
 
     if (curl_easy_getinfo(exchange->curl, CURLINFO_SIZE_UPLOAD_T, &uploaded) == CURLE_OK)
-        answer.sent = uploaded >= exchange->upload;
+        answer.sent = uploaded >= (curl_off_t)exchange->upload.length;
+    answer.sent_twice = exchange->sent_twice;
     if (error == CURLE_OK) {
         curl_easy_getinfo(exchange->curl, CURLINFO_RESPONSE_CODE, &status);
         curl_easy_getinfo(exchange->curl, CURLINFO_RETRY_AFTER, &seconds);
@@ -235,7 +279,7 @@ static void finish(cs_http_t *http, exchange_t *exchange, CURLcode error)
         answer.date = exchange->date;
     }
     else {
-        answer.error = *exchange->error ? exchange->error : curl_easy_strerror(error);
+        answer.error = text_of(error, exchange);
         answer.advice = advice_for(error, exchange->curl);
     }
     exchange->answered(exchange->to, &answer);

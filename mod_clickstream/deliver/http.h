@@ -24,6 +24,7 @@ typedef struct cs_http_answer_t {
     const char *error;               /* of the connection, of TLS, or a timeout */
     const char *advice;              /* what an operator can do about that */
     int sent;                        /* whether the request went out whole, so that it may have had its effect */
+    int sent_twice;                  /* whether it did so before already: see cs_http_begin() */
     cs_span_t body;                  /* a NUL stands behind it */
     apr_interval_time_t retry_after; /* of the Retry-After header, 0 where there is none */
     apr_time_t date;                 /* of the Date header, 0 where there is none */
@@ -50,7 +51,8 @@ void cs_http_cleanup(void);
 
 apr_status_t cs_http_create(cs_http_t **http, apr_pool_t *pool);
 
-/* Begins a request. Everything but the body is copied. */
+/* Begins a request. Everything but the body is copied. Where a connection that was kept ends before an answer begins,
+ * libcurl sends the request once more by itself, whatever the method. */
 apr_status_t cs_http_begin(cs_http_t *http, const cs_http_request_t *request);
 
 /* Goes on for at most `wait`, less when an answer comes. */

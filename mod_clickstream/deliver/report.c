@@ -71,14 +71,14 @@ void cs_report_at_work(cs_report_t *report, apr_time_t now)
         take_sample(report, &stats, now);
 }
 
-void cs_report_sent(cs_report_t *report, const cs_batch_t *batch)
+void cs_report_sent(cs_report_t *report, int events)
 {
-    report->board->under_way += (apr_uint64_t)batch->events->nelts;
+    report->board->under_way += (apr_uint64_t)events;
 }
 
-void cs_report_came_back(cs_report_t *report, const cs_batch_t *batch)
+void cs_report_settled(cs_report_t *report, int events)
 {
-    report->board->under_way -= (apr_uint64_t)batch->events->nelts;
+    report->board->under_way -= (apr_uint64_t)events;
 }
 
 /* --- the counters --- */

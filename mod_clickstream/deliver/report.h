@@ -32,9 +32,10 @@ cs_report_t cs_report_begin(cs_queue_t *queue, const char *name, const cs_log_t 
 /* To be called often: shows that the sender is at work, and takes a sample when it is time for one. */
 void cs_report_at_work(cs_report_t *report, apr_time_t now);
 
-/* A batch goes to the sink, and comes back from it. */
-void cs_report_sent(cs_report_t *report, const cs_batch_t *batch);
-void cs_report_came_back(cs_report_t *report, const cs_batch_t *batch);
+/* So many events go to the sink; what became of them is settled. Should this process die in between, they are counted
+ * as events that may arrive twice. */
+void cs_report_sent(cs_report_t *report, int events);
+void cs_report_settled(cs_report_t *report, int events);
 
 /* The sink took a record of the batch; `rounding` is the sink's. */
 void cs_report_delivered(cs_report_t *report, const cs_batch_t *batch, const cs_batch_record_t *record,

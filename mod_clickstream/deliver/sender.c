@@ -98,7 +98,7 @@ static void settle(sender_t *sender, const cs_batch_t *batch, const cs_batch_rec
         cs_queue_settle(sender->queue, APR_ARRAY_IDX(batch->events, i, cs_batch_event_t).id, as);
 }
 
-static void settle_delivered(sender_t *sender, const cs_batch_t *batch)
+static void settle_delivered(sender_t *sender, const cs_batch_t *batch, const cs_sink_result_t *result)
 {
     apr_time_t now = apr_time_now();
 
@@ -108,6 +108,8 @@ static void settle_delivered(sender_t *sender, const cs_batch_t *batch)
             continue;
         settle(sender, batch, record, CS_SETTLED_DELIVERED);
         cs_report_delivered(&sender->report, batch, record, sender->sink->rounding, now);
+        if (result->maybe_taken)
+            cs_queue_count(sender->queue, CS_METRIC_MAYBE_TWICE, (apr_uint64_t)record->count);
     }
     cs_queue_advance(sender->queue);
 }
@@ -180,14 +182,11 @@ static int count_outcome(const cs_batch_t *batch, cs_outcome_t outcome)
     return count;
 }
 
-static void batch_done(void *to, cs_batch_t *batch, const cs_sink_result_t *result)
+/* Each event gets its place: it is settled, or waits to be sent again. */
+static void dispose(sender_t *sender, cs_batch_t *batch, const cs_sink_result_t *result)
 {
-    sender_t *sender = to;
     cs_batch_t *again;
 
-    sender->under_way--;
-    cs_report_came_back(&sender->report, batch);
-    cs_queue_count(sender->queue, CS_METRIC_BATCHES, 1);
     if (count_outcome(batch, CS_OUTCOME_INVALID)) {
         bisect(sender, batch, result);
         cs_queue_advance(sender->queue);
@@ -197,7 +196,7 @@ static void batch_done(void *to, cs_batch_t *batch, const cs_sink_result_t *resu
         hold_off(sender, batch, result);
         return;
     }
-    settle_delivered(sender, batch);
+    settle_delivered(sender, batch, result);
     sender->failures = 0;
     again = cs_batch_select(batch, CS_OUTCOME_RETRY, &sender->sink->limits, sender->pool);
     if (again) {
@@ -207,6 +206,17 @@ static void batch_done(void *to, cs_batch_t *batch, const cs_sink_result_t *resu
     else if (!sender->retry_count)
         cs_report_recovered(&sender->report, apr_time_now());
     apr_pool_destroy(batch->pool);
+}
+
+static void batch_done(void *to, cs_batch_t *batch, const cs_sink_result_t *result)
+{
+    sender_t *sender = to;
+    int events = batch->events->nelts;
+
+    sender->under_way--;
+    cs_queue_count(sender->queue, CS_METRIC_BATCHES, 1);
+    dispose(sender, batch, result);
+    cs_report_settled(&sender->report, events);
 }
 
 /* --- filling and sending --- */
@@ -288,7 +298,7 @@ static void send_what_is_due(sender_t *sender)
 
     while (now >= sender->not_before && sender->under_way < slots(sender) && (batch = next_batch(sender, now))) {
         sender->under_way++;
-        cs_report_sent(&sender->report, batch);
+        cs_report_sent(&sender->report, batch->events->nelts);
         sender->sink->send(sender->sink, batch);
         if (stopping(sender))
             break;

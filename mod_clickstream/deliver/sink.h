@@ -13,7 +13,7 @@ typedef struct cs_sink_result_t {
     const char *reason;              /* why something failed, for the log; NULL: nothing did, or we only have to end */
     const char *advice;              /* what an operator can do about it */
     apr_interval_time_t retry_after; /* what the other side asked for; 0: nothing */
-    int maybe_taken;                 /* whether what is to be sent again may have been taken nevertheless */
+    int maybe_taken;                 /* whether it may have been taken once more than the batch says */
 } cs_sink_result_t;
 
 /* Called once for each batch that was sent, from within send() or poll(). The batch goes back to its owner. */

@@ -43,6 +43,7 @@ typedef struct post_t {
     firehose_t *firehose;
     cs_batch_t *batch;
     apr_pool_t *pool;
+    int sent_twice;
 } post_t;
 
 /* What an error of AWS's means for us, by the beginning of its type. */
@@ -131,7 +132,10 @@ static cs_span_t write_body(firehose_t *firehose, const cs_batch_t *batch, apr_p
 /* The batch goes back to its owner, and the request is over. */
 static void give_back(post_t *post, const cs_sink_result_t *result)
 {
-    post->firehose->done(post->firehose->to, post->batch, result);
+    cs_sink_result_t mine = *result;
+
+    mine.maybe_taken = result->maybe_taken || post->sent_twice;
+    post->firehose->done(post->firehose->to, post->batch, &mine);
     apr_pool_destroy(post->pool);
 }
 
@@ -202,6 +206,7 @@ static void answered(void *to, const cs_http_answer_t *answer)
 {
     post_t *post = to;
 
+    post->sent_twice = answer->sent_twice;
     if (answer->status == 200)
         taken(post, answer);
     else if (answer->status)

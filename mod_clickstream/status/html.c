@@ -59,7 +59,7 @@ static const row_t events[] = {
     {"Lost", "gone with a loss of power or a damaged disk", NUMBER(lost), cs_words_count, 1},
 };
 static const row_t delivery[] = {
-    {"Batches", "answered by the destination", NUMBER(batches), cs_words_count, 0},
+    {"Batches", "sent, whatever became of them", NUMBER(batches), cs_words_count, 0},
     {"Failed batches", "of them, those of which nothing was taken", NUMBER(batches_failed), cs_words_count, 0},
     {"Records", "taken by the destination", NUMBER(records), cs_words_count, 0},
     {"Bytes of events", "delivered", NUMBER(delivered_bytes), cs_words_bytes, 0},

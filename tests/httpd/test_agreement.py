@@ -280,3 +280,15 @@ def test_what_a_dead_sender_had_under_way_is_counted_by_the_next(fake, keys, mpm
         assert metrics.number("delivery_latency_seconds_count") == 100
         assert metrics.number("lock_takeovers_total") == 1
     check_duplicates(metrics, fake.stats(), lines_of(fake))
+
+
+def test_what_libcurl_sends_again_by_itself_is_counted(fake, keys):
+    """It does so, whatever the method, where a connection that it had kept ends without one byte of an answer."""
+    with site_of(fake, keys, "event", STREAM) as site:
+        assert site.post(event(1), path=MODULE_PATH).status == 200
+        wait_for(lambda: lines_of(fake), what="the event that opens the connection")
+        fake.faults([{"kind": "cut_response", "share": 0, "count": 1}])
+        assert site.post(event(2), path=MODULE_PATH).status == 200
+        wait_for(lambda: len(lines_of(fake)) == 3, what="the same event twice")
+        metrics = metrics_when_empty(site)
+    check_duplicates(metrics, fake.stats(), lines_of(fake))

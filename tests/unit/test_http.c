@@ -31,6 +31,25 @@ static apr_status_t stop_server(void *process)
     return APR_SUCCESS;
 }
 
+/* A whole request, whose body libcurl may send by itself. */
+static apr_size_t receive(char *asked, apr_size_t most, apr_socket_t *connection)
+{
+    static const char name[] = "Content-Length: ";
+    const char *end = NULL, *given;
+    apr_size_t length = 0, body = 0;
+
+    do {
+        apr_size_t more = most - 1 - length;
+        if (apr_socket_recv(connection, asked + length, &more) != APR_SUCCESS)
+            break;
+        length += more;
+        asked[length] = '\0';
+        if ((end = strstr(asked, "\r\n\r\n")) && (given = strstr(asked, name)))
+            body = (apr_size_t)strtoul(given + strlen(name), NULL, 10);
+    } while (!end || length < (apr_size_t)(end + 4 - asked) + body);
+    return length;
+}
+
 /* Answers one connection after the other with these texts, the last one for ever; "" is no answer at all, and an empty
  * line is followed by what it was asked. Returns its URL. */
 static const char *serve(const char *const *texts)
@@ -48,9 +67,7 @@ static const char *serve(const char *const *texts)
         alarm(30);
         while (apr_socket_accept(&connection, listening, pool) == APR_SUCCESS) {
             char asked[2048];
-            apr_size_t length = sizeof(asked);
-            if (apr_socket_recv(connection, asked, &length) != APR_SUCCESS)
-                length = 0;
+            apr_size_t length = receive(asked, sizeof(asked), connection);
             if (**texts) {
                 apr_size_t more = strlen(*texts);
                 apr_socket_send(connection, *texts, &more);
