@@ -86,6 +86,17 @@ static void write_trouble(cs_writer_t *writer, const cs_trouble_t *trouble)
              cs_json_text(trouble->advice, writer->pool));
 }
 
+/* Counted as in latency's buckets, and in their order. */
+static void write_buckets(cs_writer_t *writer, const apr_uint64_t latency[CS_LATENCY_BUCKETS])
+{
+    apr_uint64_t within = 0;
+
+    for (int i = 0; i < CS_LATENCY_BUCKETS; i++) {
+        within += latency[i];
+        cs_write(writer, "%s%" APR_UINT64_T_FMT, i ? "," : "", within);
+    }
+}
+
 static void write_trend(cs_writer_t *writer, const cs_snapshot_t *snapshot)
 {
     cs_write(writer, ",\"trend\":[");
@@ -96,8 +107,10 @@ static void write_trend(cs_writer_t *writer, const cs_snapshot_t *snapshot)
         cs_write(writer,
                  ",\"appended\":%" APR_UINT64_T_FMT ",\"delivered\":%" APR_UINT64_T_FMT
                  ",\"refused_total\":%" APR_UINT64_T_FMT ",\"retried\":%" APR_UINT64_T_FMT
-                 ",\"waiting\":%" APR_UINT64_T_FMT ",\"used_bytes\":%" APR_UINT64_T_FMT "}",
+                 ",\"waiting\":%" APR_UINT64_T_FMT ",\"used_bytes\":%" APR_UINT64_T_FMT ",\"latency\":[",
                  sample->accepted, sample->delivered, sample->refused, sample->retried, sample->waiting, sample->used);
+        write_buckets(writer, sample->latency);
+        cs_write(writer, "]}");
     }
     cs_write(writer, "]");
 }

@@ -39,7 +39,8 @@ static void fill_samples(cs_snapshot_t *snapshot)
                                              .refused = i,
                                              .retried = 2 * i,
                                              .waiting = 100 + 50 * i,
-                                             .used = 10000 + 5000 * i};
+                                             .used = 10000 + 5000 * i,
+                                             .latency = {i, [5] = 2 * i, [CS_LATENCY_BUCKETS - 1] = 3 * i}};
     }
 }
 

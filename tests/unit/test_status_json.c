@@ -37,8 +37,8 @@ static const char *const pieces[] = {
     "\"last_error\":{\"at\":\"2026-01-31T23:59:47.123Z\",\"since\":\"2026-01-31T23:57:59.123Z\",\"failures\":9,"
     "\"most_waiting\":700,\"reason\":" HOSTILE_JSON ",\"advice\":\"do\"},\"sender_seen\":\"2026-01-31T23:59:58.123Z\","
     "\"trend\":[{\"at\":\"2026-01-31T23:58:19.123Z\",\"appended\":1000,\"delivered\":900,\"refused_total\":0,"
-    "\"retried\":0,\"waiting\":100,\"used_bytes\":10000},{",
-    "\"used_bytes\":55000}]}\n]}\n",
+    "\"retried\":0,\"waiting\":100,\"used_bytes\":10000,\"latency\":[",
+    "\"used_bytes\":55000,\"latency\":[9,9,9,9,9,27,27,27,27,27,27,27,27,27,27,27,27,27,54]}]}\n]}\n",
 };
 
 START_TEST(says_all_there_is)
