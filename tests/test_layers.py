@@ -10,7 +10,11 @@ import pytest
 TOP = pathlib.Path(__file__).resolve().parents[1]
 SOURCES = sorted(path for folder in ("mod_clickstream", "cgi") for path in (TOP / folder).rglob("*.[ch]"))
 UNIT = sorted((TOP / "tests/unit").glob("*.[ch]"))
-PYTHON = sorted((TOP / "tests").rglob("*.py"))
+PYTHON = sorted(path for path in (TOP / "tests").rglob("*.py") if "node_modules" not in path.parts)
+# What npm and the tests put there is not ours.
+BROWSER = sorted(path for folder in ("webapp", "tests/browser") for path in (TOP / folder).rglob("*")
+                 if path.is_file() and not {"node_modules", "screenshots", "__pycache__"} & set(path.parts))
+SCRIPTS = [path for path in BROWSER if path.name.endswith((".js", ".d.ts"))]
 
 COMMENT = re.compile(r'/\*.*?\*/|//[^\n]*|("(?:\\.|[^"\\\n])*")', re.DOTALL)
 
@@ -163,6 +167,12 @@ def test_every_source_is_built():
     assert missing(sources, (TOP / "Makefile.am").read_text()) == []
 
 
+def test_what_browsers_get_is_distributed():
+    files = [str(path.relative_to(TOP)) for path in BROWSER]
+    assert "webapp/clickstream.js" in files
+    assert missing(files, (TOP / "Makefile.am").read_text()) == []
+
+
 def test_every_unit_test_is_registered():
     suites = [path.stem.removeprefix("test_") for path in UNIT if path.name.startswith("test_")]
     assert suites
@@ -178,13 +188,14 @@ OPENINGS = {
     ".py": re.compile(rf'(?:#![^\n]*\n)?"""[A-Z](?:(?!""").)+"""\n# {SPDX}\n', re.DOTALL),
 }
 OPENINGS[".h"] = OPENINGS[".c"]
+OPENINGS[".js"] = OPENINGS[".ts"] = re.compile(rf"// [A-Z](?:[^\n]+\n// )*?[^\n]+\n// {SPDX}\n")
 
 
 def begins_well(suffix, text):
     return bool(OPENINGS[suffix].match(text))
 
 
-@pytest.mark.parametrize("path", [*SOURCES, *UNIT, *PYTHON], ids=lambda path: str(path.relative_to(TOP)))
+@pytest.mark.parametrize("path", [*SOURCES, *UNIT, *PYTHON, *SCRIPTS], ids=lambda path: str(path.relative_to(TOP)))
 def test_opening(path):
     assert begins_well(path.suffix, path.read_text())
 
@@ -200,6 +211,10 @@ def test_opening(path):
     (".py", f'#!/usr/bin/python3\n"""A test."""\n# {SPDX}\n', True),
     (".py", '"""A test."""\nimport os\n', False),
     (".py", f'# {SPDX}\nimport os\n', False),
+    (".js", f"// A page.\n// {SPDX}\n", True),
+    (".js", f"// A page,\n// with words.\n// {SPDX}\n", True),
+    (".js", f"// {SPDX}\n", False),
+    (".js", "// A page.\nimport 'a';\n", False),
 ])
 def test_opening_can_fail(suffix, text, well):
     assert begins_well(suffix, text) == well

@@ -1,7 +1,9 @@
 """What the README shows a stranger: `make demo`, and the configuration for AWS that is shipped."""
 # SPDX-License-Identifier: Apache-2.0
 
+import contextlib
 import gzip
+import json
 import os
 import re
 import shutil
@@ -45,6 +47,17 @@ def has_status(address, delivered):
     return re.search(rf"Accepted +answered 200 and queued +{delivered}\s+Delivered[a-z ]+ {delivered}\s", text)
 
 
+def address_in(text, path):
+    """The path, where the demo has said its address."""
+    assert re.search(rf"^  http://127\.0\.0\.1:\d+{path} ", text, re.MULTILINE), text
+    return path
+
+
+def fetch(port, path):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}") as page:
+        return page.headers, page.read().decode()
+
+
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_the_demo_shows_the_delivered_events_serves_and_cleans_up(demo_folder, ending):
     port = free_port()
@@ -56,11 +69,19 @@ def test_the_demo_shows_the_delivered_events_serves_and_cleans_up(demo_folder, e
         flat = re.sub(r"\s", "", text)
         for member in ('"value":"en"', '"value":3', '"latitude":22.3193', '"client_ip":"90.200.187.19,165.225.197.24"'):
             assert flat.count(member) >= 1 + (member != '"client_ip":"90.200.187.19,165.225.197.24"')
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/objects/") as page:
-            assert "Index of /objects" in page.read().decode()
+        assert "Index of /objects" in fetch(port, "/objects/")[1]
+        assert "<title>Touchwood</title>" in fetch(port, address_in(text, "/"))[1]
+        assert "<title>Clickstream, live</title>" in fetch(port, address_in(text, "/live.html"))[1]
+        headers, records = fetch(port, "/latest.ndjson")
+        tags = [json.loads(line)["tag"] for line in records.splitlines()]
+        assert tags == ["CLICK_LANG", "LIKE_WOOD", "LIKE_WOOD", "GEO_LOC"]
+        assert headers["Content-Type"] == "application/x-ndjson"
         assert run_example(demo_folder / "output", port) == COLLECTED
-        address = re.search(r"http://\S+/clickstream-status", text)[0]
+        address = f"http://127.0.0.1:{port}{address_in(text, '/clickstream-status')}"
         wait_for(lambda: has_status(address, 5), what="the status of the demo's events")
+        wait_for(lambda: '"tag":"HELLO"' in fetch(port, "/latest.ndjson")[1].splitlines()[-1], what="the latest record")
+        headers, _ = fetch(port, "/clickstream-status?format=json")
+        assert headers["Link"] == '</latest.ndjson>; rel=related; type="application/x-ndjson"'
         roots = list(demo_folder.glob("clickstream-demo.*"))
         assert len(roots) == 1
         httpd = int((roots[0] / "httpd.pid").read_text())
@@ -164,3 +185,68 @@ def test_the_demo_inflates(demo_folder):
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=20) == 0
+
+
+def get(httpd, path, headers=None):
+    """Not as text: pictures are none."""
+    with contextlib.closing(httpd.connect()) as connection:
+        connection.request("GET", path, headers=headers or {})
+        answer = connection.getresponse()
+        answer.read()
+    return answer
+
+
+def webapp(httpd, *modules):
+    """The site of httpd-conf/webapp.conf, as an administrator includes it."""
+    shutil.copytree(TOP / "webapp", httpd.root / "htdocs", dirs_exist_ok=True)
+    load = "".join(f'LoadModule {name}_module "{LIBEXECDIR}/mod_{name}.so"\n'
+                   for name in ("dir", "headers", "mime", *modules))
+    httpd.configure(f"""{load}
+TypesConfig /dev/null
+Define TOUCHWOOD "@ROOT@/htdocs"
+Include "{TOP}/httpd-conf/webapp.conf"
+{FILE_STREAM}
+<Location "/clickstream-status">
+    SetHandler clickstream-status
+</Location>""")
+    return httpd
+
+
+@pytest.mark.parametrize("path, status, media_type", [
+    ("/", 200, "text/html; charset=utf-8"),
+    ("/live.html", 200, "text/html; charset=utf-8"),
+    ("/clickstream.js", 200, "text/javascript; charset=utf-8"),
+    ("/clickstream.d.ts", 200, "text/plain; charset=utf-8"),
+    ("/manifest.webmanifest", 200, "application/manifest+json; charset=utf-8"),
+    ("/icon-192.png", 200, "image/png"),
+    ("/live/", 404, "text/html; charset=utf-8"),
+    ("/no/such/page", 404, "text/html; charset=utf-8"),
+])
+def test_the_webapp_is_served_with_a_strict_policy(path, status, media_type):
+    with webapp(Httpd()) as httpd:
+        answer = get(httpd, path)
+    policy = answer.getheader("Content-Security-Policy")
+    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';") and "unsafe" not in policy
+    assert answer.getheader("X-Content-Type-Options") == "nosniff"
+    assert (answer.status, answer.getheader("Content-Type").lower()) == (status, media_type)
+
+
+def test_the_webapp_leaves_the_status_page_its_own_policy():
+    with webapp(Httpd()) as httpd:
+        policies = httpd.request("GET", "/clickstream-status", headers={}).headers.get_all("Content-Security-Policy")
+    assert len(policies) == 1 and "script-src" not in policies[0]
+
+
+def test_the_webapp_is_compressed_where_that_can_be():
+    with webapp(Httpd(), "deflate") as httpd:
+        for path, encoding in (("/app.js", "gzip"), ("/icon-192.png", None)):
+            first = get(httpd, path, {"Accept-Encoding": "gzip"})
+            assert first.getheader("Content-Encoding") == encoding
+            known = {"Accept-Encoding": "gzip", "If-None-Match": first.getheader("ETag")}
+            assert get(httpd, path, known).status == 304
+
+
+def test_the_webapp_collects_from_its_app_alone():
+    with webapp(Httpd()) as httpd:
+        assert httpd.post(event(1), headers=None).status == 200
+        assert httpd.request(body=event(2), headers={"client_id": "stranger", "Authorization": "Bearer x"}).status == 403
