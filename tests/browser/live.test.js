@@ -124,7 +124,7 @@ test('it lives: what is posted while it is open appears, in the charts as well',
   assert.match((await figure(page, 'Accepted'))[0], /^[1-9]\d*\.\d\/s$/);
   const chart = page.getByRole('img', { name: 'Events a second' });
   await until(async () => /accepted: at most [1-9]/.test(await chart.locator('desc').textContent()), 'the chart in words');
-  assert.match(await chart.locator('path.accepted:not(.area)').getAttribute('d'), /^M.*L/);
+  assert.match(await chart.locator('path.accepted:not(.area)').getAttribute('d'), /^M.*H/);
   await until(() => page.getByRole('img', { name: 'Delivery latency' }).locator('rect').count(), 'the latency');
   await chart.hover({ position: { x: (await chart.boundingBox()).width - 3, y: 20 } });
   await says(page, '.reading', / ago: .* accepted, .* delivered/);
@@ -385,7 +385,7 @@ async function startDemo() {
   });
   let said = '';
   child.stdout.on('data', (text) => { said += text; });
-  await until(() => said.includes('until Ctrl-C') || child.exitCode !== null, 'the demo').catch(() => {});
+  await until(() => said.includes('HELLO') || child.exitCode !== null, 'the demo').catch(() => {});
   return {
     origin,
     said: () => said,

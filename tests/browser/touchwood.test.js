@@ -6,9 +6,10 @@ import { createHmac } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { sayings, texts } from '../../webapp/sayings.js';
-import { woods } from '../../webapp/woods.js';
-import { startBrowser, startServer, TOP, until, Visitor } from './harness.js';
+import { load, startBrowser, startServer, TOP, until, Visitor } from './harness.js';
+
+const { sayings, texts } = await load('webapp/sayings.js');
+const { woods } = await load('webapp/woods.js');
 
 const SCREENSHOTS = join(TOP, 'tests/browser/screenshots');
 const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 };
@@ -53,6 +54,7 @@ const name = (page) => page.locator('.board[aria-hidden=false] h2').textContent(
 const still = (page) => page.waitForFunction(
   () => [...document.querySelectorAll('.board')].filter(({ style }) => style.visibility === 'visible').length === 1);
 const painted = (page) => page.waitForFunction(() => document.querySelector('.board[aria-hidden=false] canvas'));
+const asked = (page) => page.locator('#ask').waitFor();
 const says = (page, key, language = 'en') => page.waitForFunction(
   (text) => document.querySelector('#toast.shown')?.textContent === text, texts[language][key]);
 
@@ -165,9 +167,11 @@ describe('the location', { concurrency: 4 }, () => {
     scripts: [counted], geolocation: HONG_KONG, permissions: ['geolocation'],
   }, async (visitor, page) => {
     await page.click('#place');
+    await asked(page);
     assert.match(await page.textContent('#ask-body'), /your position is sent to this site, one time/);
     await page.click('#not-now');
     await page.click('#place');
+    await asked(page);
     await page.keyboard.press('Escape');
     assert.equal(await page.evaluate('asked'), 0);
     await page.click('#place');
@@ -207,7 +211,7 @@ describe('the location', { concurrency: 4 }, () => {
     await page.click('#share');
     await says(page, 'lost');
     await page.click('#place');
-    assert.equal(await page.locator('#ask').isVisible(), true);
+    await asked(page);
   });
 });
 
@@ -273,6 +277,7 @@ describe('the deck', { concurrency: 4 }, () => {
     for (let index = 1; index <= woods.length; index++) await page.keyboard.press('ArrowRight');
     assert.equal(await shown(page), 0);
     await page.click('#place');
+    await asked(page);
     await page.keyboard.press('ArrowRight');
     assert.equal(await shown(page), 0, 'a dialogue has the keys');
   });
@@ -346,7 +351,7 @@ describe('who cannot see, or not well', { concurrency: 4 }, () => {
     assert.equal(await page.getAttribute('#like', 'aria-pressed'), 'true');
     await page.focus('#place');
     await page.keyboard.press('Enter');
-    assert.equal(await page.locator('#ask').isVisible(), true);
+    await asked(page);
     await page.keyboard.press('Escape');
     assert.equal(await page.evaluate(() => document.activeElement.id), 'place');
   });
@@ -489,9 +494,10 @@ describe('around it', { concurrency: 4 }, () => {
             await shoot(woods[index].id);
           }
           await page.click('#place');
+          await asked(page);
           await page.waitForFunction(() => document.getAnimations().every(({ playState }) => playState !== 'running'));
           await shoot('location');
-          assert.equal(await page.locator('#ask').isVisible(), true);
+          await asked(page);
         });
       }
     }

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { startBrowser, startServer, TOP, until, Visitor } from './harness.js';
+import { load, startBrowser, startServer, TOP, until, Visitor } from './harness.js';
 
 const OUTAGE = Number(process.env.OUTAGE_SECONDS ?? 60);
 const NEVER = 3600000;
@@ -866,12 +866,12 @@ test('what is public is declared, and the other way round', () => {
 });
 
 test('it can be imported where there is no browser', async () => {
-  const module = await import(`data:text/javascript,${encodeURIComponent(readFileSync(SOURCE, 'utf8'))}`);
+  const module = await load('webapp/clickstream.js');
   assert.equal(module.tracker, undefined);
 });
 
 test('wrong options', async () => {
-  const { Clickstream } = await import(`data:text/javascript,${encodeURIComponent(readFileSync(SOURCE, 'utf8'))}`);
+  const { Clickstream } = await load('webapp/clickstream.js');
   for (const options of [{}, { collector: '/collect/' }, { client: 'x' }]) {
     assert.throws(() => new Clickstream(options), /no collector or client/);
   }
