@@ -19,14 +19,14 @@ import pytest
 CACHE = pathlib.Path(os.environ.get("DEB_CACHE") or pathlib.Path(__file__).resolve().parents[2] / ".deb-cache")
 DISTRIBUTIONS = ("Debian", "Ubuntu")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-TOOLS = {"debootstrap": "debootstrap", "lintian": "lintian", "dpkg-deb": "dpkg", "unshare": "util-linux"}
+TOOLS = ("debootstrap", "lintian", "dpkg-deb", "unshare")
 
 
-def why_not():
-    """What keeps this machine from it, with the way out; or None."""
+def why_not(*tools):
+    """What keeps this machine from it, or lacks of the tools, with the way out; or None."""
     if os.geteuid() != 0:
-        return "make check-deb makes chroots: run it as root"
-    missing = [package for tool, package in TOOLS.items() if not shutil.which(tool)]
+        return "these tests make chroots: run them as root"
+    missing = [tool for tool in (*TOOLS, *tools) if not shutil.which(tool)]
     if missing:
         return f"missing: {' '.join(missing)} (tests/debian/install gets them)"
     if subprocess.run(["unshare", "--mount", "--pid", "--fork", "true"], capture_output=True, check=False).returncode:
@@ -34,9 +34,9 @@ def why_not():
     return None if sources() else "apt has no Debian or Ubuntu mirror here"
 
 
-def needed():
-    """The mark of tests that need one: where there can be none they are skipped; with CI=true that is a failure."""
-    reason = why_not()
+def needed(*tools):
+    """The mark of tests that need one, and these tools: where there can be none they are skipped; with CI=true that is a failure."""
+    reason = why_not(*tools)
     assert not reason or os.environ.get("CI") != "true", reason
     return pytest.mark.skipif(reason is not None, reason=reason or "")
 

@@ -106,10 +106,11 @@ def as_version(package, version, folder):
 
 
 def older(built, folder):
-    """Packages of an earlier build, in the folder that DEB_OLD names; else today's under a lower version."""
+    """Packages of an earlier build, in the folder that DEB_OLD names, or else today's; under a lower version."""
+    packages = built[1]
     if os.environ.get("DEB_OLD"):
-        return [next(pathlib.Path(os.environ["DEB_OLD"]).glob(f"{name}_*.deb")) for name in PACKAGES]
-    return [as_version(built[1][name], "0.0.1", folder) for name in PACKAGES]
+        packages = {name: next(pathlib.Path(os.environ["DEB_OLD"]).glob(f"{name}_*.deb")) for name in PACKAGES}
+    return [as_version(packages[name], "0.0.1", folder) for name in PACKAGES]
 
 
 # --- a system with a web server ---
