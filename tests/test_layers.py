@@ -12,9 +12,10 @@ SOURCES = sorted(path for folder in ("mod_clickstream", "cgi") for path in (TOP 
 UNIT = sorted((TOP / "tests/unit").glob("*.[ch]"))
 PYTHON = sorted(path for path in (TOP / "tests").rglob("*.py") if "node_modules" not in path.parts)
 # What npm and the tests put there is not ours.
-BROWSER = sorted(path for folder in ("webapp", "tests/browser") for path in (TOP / folder).rglob("*")
-                 if path.is_file() and not {"node_modules", "screenshots", "__pycache__"} & set(path.parts))
-SCRIPTS = [path for path in BROWSER if path.name.endswith((".js", ".d.ts"))]
+SHIPPED = sorted(path for folder in ("webapp", "ansible", "debian", "tests/browser", "tests/ansible", "tests/debian")
+                 for path in (TOP / folder).rglob("*") if path.is_file()
+                 and not {"node_modules", "screenshots", "__pycache__", "inventory"} & set(path.relative_to(TOP).parts))
+SCRIPTS = [path for path in SHIPPED if path.name.endswith((".js", ".d.ts"))]
 
 COMMENT = re.compile(r'/\*.*?\*/|//[^\n]*|("(?:\\.|[^"\\\n])*")', re.DOTALL)
 
@@ -167,9 +168,9 @@ def test_every_source_is_built():
     assert missing(sources, (TOP / "Makefile.am").read_text()) == []
 
 
-def test_what_browsers_get_is_distributed():
-    files = [str(path.relative_to(TOP)) for path in BROWSER]
-    assert "webapp/clickstream.js" in files
+def test_what_is_not_compiled_is_distributed():
+    files = [str(path.relative_to(TOP)) for path in SHIPPED]
+    assert {"webapp/clickstream.js", "ansible/site.yml", "debian/control"} <= set(files)
     assert missing(files, (TOP / "Makefile.am").read_text()) == []
 
 
