@@ -25,9 +25,9 @@ def account():
         yield account
 
 
-def try_play(account, tmp_path, playbook, env=None, **variables):
+def try_play(account, tmp_path, playbook, env=None, check=False, **variables):
     """The play's return code and what it printed, with line breaks as blanks."""
-    arguments = ["-e", json.dumps(variables)]
+    arguments = ["-e", json.dumps(variables), *(["--check"] if check else [])]
     if env:
         (tmp_path / ".env.local").write_text(env)
         arguments += ["-e", f"env_file={tmp_path}/.env.local"]
@@ -40,6 +40,7 @@ def try_play(account, tmp_path, playbook, env=None, **variables):
 
 
 def play(*arguments, **variables):
+    """That of a play that must work."""
     code, said = try_play(*arguments, **variables)
     assert code == 0, said[-3000:]
     return said
@@ -71,6 +72,11 @@ def test_the_stream_and_then_nothing_more(account, tmp_path):
     assert "[{name: clickstream-Stream-1x, sink: firehose, options: {region: eu-west-1}}]" in said
     assert "instance profile clickstream-Profile-1x" in said
     assert "changed=0" in play(account, tmp_path, "aws.yml", AWS_REGION="eu-west-1")
+
+
+def test_check_makes_nothing(account, tmp_path):
+    assert "changed=2" in play(account, tmp_path, "aws.yml", check=True, AWS_REGION="eu-west-1", WEBAPP_STACK="web")
+    assert (account.stacks, account.buckets) == ({}, {}) and "CreateStack" not in account.calls
 
 
 def test_changed_variables_update_the_stack(account, tmp_path):

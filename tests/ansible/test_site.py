@@ -179,6 +179,11 @@ WRONG = {
 }
 
 
+def test_check_of_a_system_without_python(server):
+    said = server.play("--check", clickstream_server_streams=STREAMS)
+    assert "This server has no Python yet" in said and not server.chroot.path("/usr/bin/python3").exists()
+
+
 @pytest.mark.parametrize("name", WRONG)
 def test_what_is_wrong_is_said_before_anything_is_done(server, name):
     variables, expected = WRONG[name]
@@ -264,6 +269,31 @@ def test_an_upgrade_loses_nothing(server, fake, tmp_path):
         wait_for(lambda: values(fake.events()) == [*range(100), *accepted], "what has waited")
 
 
+def test_packages_of_the_same_version_are_installed_when_they_are_others(server, fake, tmp_path):
+    for name in ("clickstream-tools", "libapache2-mod-clickstream"):
+        package, = DEB.glob(f"{name}_*.deb")
+        test_packages.as_version(package, "9.0.0", tmp_path)
+    tools = tmp_path / "tools"
+    subprocess.run(["dpkg-deb", "-R", tmp_path / f"clickstream-tools_9.0.0_{debian.architecture()}.deb", tools], check=True)
+    (tools / "usr/share/doc/clickstream-tools/anew").write_text("x")
+    subprocess.run(["dpkg-deb", "-b", tools, tmp_path], check=True, capture_output=True)
+    with fake:
+        server.play_twice(**{**firehose(fake), "clickstream_server_packages": str(tmp_path)})
+    assert server.chroot.path("/usr/share/doc/clickstream-tools/anew").exists()
+
+
+def test_rotated_keys_need_no_reload(server, fake):
+    new = ("AKIDROTATED", "another/secret")
+    with fake:
+        server.play(**firehose(fake))
+        before = server.chroot.path("/run/apache2/apache2.pid").stat().st_mtime_ns
+        fake.set_credentials(":".join(new))
+        said = server.play(**{**firehose(fake), "clickstream_server_aws_access_key_id": new[0],
+                              "clickstream_server_aws_secret_access_key": new[1]})
+    assert "collects, and delivers to clicks" in said and "Reload httpd" not in said and "Restart httpd" not in said
+    assert server.chroot.path("/run/apache2/apache2.pid").stat().st_mtime_ns == before
+
+
 # --- the whole site ---
 
 
@@ -285,12 +315,16 @@ def certificate(tmp_path_factory):
             "clickstream_server_certificate_key": (folder / "key.pem").read_text()}
 
 
-def test_tls_tokens_and_touchwood(server, certificate):
+def test_tls_tokens_and_touchwood(server, certificate, tmp_path):
+    (tmp_path / "firewall.yml").write_text(
+        "- name: Open\n  ansible.builtin.copy:\n    content: \"{{ clickstream_server_open_ports }}\"\n    dest: /root/ports\n    mode: '0644'\n")
     said = server.play_twice(
         **certificate, clickstream_server_streams=STREAMS, clickstream_server_tls="files", clickstream_server_auth="jwt",
         clickstream_server_clients=[{"id": "app", "secret": SECRET}], clickstream_server_origins=["https://app.example.com"],
         clickstream_server_directives={"ClickstreamAdd": "event_id", "ClickstreamMaxBody": "256K", "ClickstreamPixel": True},
-        clickstream_server_protect_system="strict", clickstream_webapp_hosting="server")
+        clickstream_server_protect_system="strict", clickstream_server_firewall=str(tmp_path / "firewall.yml"),
+        clickstream_webapp_hosting="server")
+    assert json.loads(server.chroot.path("/root/ports").read_text()) == [server.port, server.https_port]
     assert SECRET.strip() not in said and "PRIVATE KEY" not in said
     tls = {"port": server.https_port, "scheme": "https"}
     assert server.post(1000, **tls) == 401

@@ -46,6 +46,10 @@ def suite():
     return values["VERSION_CODENAME"].strip('"')
 
 
+def architecture():
+    return subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True).stdout.strip()
+
+
 def sources():
     """The host's mirrors of its own distribution: (address, release, component)."""
     said = subprocess.run(["apt-get", "indextargets", "--format", "$(ORIGIN)|$(REPO_URI)|$(RELEASE)|$(COMPONENT)",
