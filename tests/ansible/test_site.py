@@ -287,7 +287,7 @@ def test_rotated_keys_need_no_reload(server, fake):
     with fake:
         server.play(**firehose(fake))
         before = server.chroot.path("/run/apache2/apache2.pid").stat().st_mtime_ns
-        fake.set_credentials(":".join(new))
+        fake.set_credentials({new[0]: {"secret": new[1]}})
         said = server.play(**{**firehose(fake), "clickstream_server_aws_access_key_id": new[0],
                               "clickstream_server_aws_secret_access_key": new[1]})
     assert "collects, and delivers to clicks" in said and "Reload httpd" not in said and "Restart httpd" not in said
