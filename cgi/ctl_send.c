@@ -88,7 +88,8 @@ static int end_lane(lane_t *lane)
     return result;
 }
 
-/* The signals that end us are for this thread alone; whoever waits for them only waits for the others. */
+/* The signals that end us are for this thread alone; whoever waits for them only waits for the others. SIGBUS is for
+ * whom it strikes: see queue/guard.c. */
 static void start_lanes(lane_t *lanes, int count)
 {
     static const int ending[] = {SIGTERM, SIGINT, SIGHUP};
@@ -102,6 +103,7 @@ static void start_lanes(lane_t *lanes, int count)
         sigaction(ending[i], &action, NULL);
     signal(SIGPIPE, SIG_IGN); /* of a connection that the other side closed */
     sigfillset(&all);
+    sigdelset(&all, SIGBUS);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     for (int i = 0; i < count; i++)
         start_lane(&lanes[i]);

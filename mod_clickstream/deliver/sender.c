@@ -20,6 +20,8 @@
 #define POLL_LEAST apr_time_from_msec(5)
 /* However long the other side asks to wait: longer, and a mistake there would stop us for good. */
 #define RETRY_AFTER_MOST apr_time_from_sec(300)
+/* How often the queue's file is looked at. */
+#define LOOK_INTERVAL apr_time_from_msec(200)
 /* Records read from the queue at once. */
 #define CHUNK 64
 /* Batches that may wait to be sent again before no new ones are begun, for each that may be under way. */
@@ -40,6 +42,7 @@ typedef struct sender_t {
     struct cs_batch_ring_t retries; /* waiting for their time */
     int retry_count;
     int under_way;
+    apr_time_t look_at; /* the queue's file, for the next time */
 
     int failures;          /* whole batches failed in a row */
     apr_time_t not_before; /* nothing is sent until then */
@@ -63,6 +66,20 @@ static int stopping(const sender_t *sender)
 {
     return __atomic_load_n(sender->options->stop, __ATOMIC_ACQUIRE) ||
            (sender->drain_until && cs_monotonic() >= sender->drain_until);
+}
+
+/* Whether the queue is not worth staying: it is broken, or its file is no longer in its place. Who drains delivers what
+ * is in it all the same. */
+static int is_over(sender_t *sender)
+{
+    apr_time_t now = cs_monotonic();
+
+    if (cs_queue_is_broken(sender->queue))
+        return 1;
+    if (sender->drain_until || now < sender->look_at)
+        return 0;
+    sender->look_at = now + LOOK_INTERVAL;
+    return cs_queue_look(sender->queue) != CS_QUEUE_SOUND;
 }
 
 static apr_uint32_t random_bits(void)
@@ -300,7 +317,7 @@ static void send_what_is_due(sender_t *sender)
         sender->under_way++;
         cs_report_sent(&sender->report, batch->events->nelts);
         sender->sink->send(sender->sink, batch);
-        if (stopping(sender))
+        if (stopping(sender) || cs_queue_look(sender->queue) == CS_QUEUE_BROKEN)
             break;
     }
 }
@@ -336,9 +353,11 @@ static void deliver(sender_t *sender)
     apr_time_t until;
 
     cs_queue_advance(sender->queue); /* over what a sender settled that died before it came to this */
-    while (!stopping(sender) && (!sender->drain_until || waiting(sender))) {
+    while (!stopping(sender) && !is_over(sender) && (!sender->drain_until || waiting(sender))) {
         cs_report_at_work(&sender->report, apr_time_now());
         send_what_is_due(sender);
+        if (cs_queue_is_broken(sender->queue))
+            return; /* what was made of zeros has not left yet: a sink sends in poll() */
         relieve(sender);
         sender->sink->poll(sender->sink, pause_for(sender));
     }
@@ -390,9 +409,9 @@ static apr_status_t compete(const cs_sender_options_t *options, apr_interval_tim
 
 void cs_sender_run(const cs_sender_options_t *options)
 {
-    while (!__atomic_load_n(options->stop, __ATOMIC_ACQUIRE)) {
+    while (!__atomic_load_n(options->stop, __ATOMIC_ACQUIRE) && cs_queue_look(options->queue) == CS_QUEUE_SOUND) {
         apr_status_t status = compete(options, CS_SENDER_NOTICE, 0);
-        if (status != APR_SUCCESS && !APR_STATUS_IS_TIMEUP(status)) {
+        if (cs_queue_look(options->queue) == CS_QUEUE_SOUND && status != APR_SUCCESS && !APR_STATUS_IS_TIMEUP(status)) {
             cs_log(options->log, CS_LOG_ERROR, status,
                    "stream %s: its queue cannot be locked, so nothing is delivered; trying again: move it aside if "
                    "this goes on",

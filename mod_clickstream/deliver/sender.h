@@ -28,8 +28,9 @@ typedef struct cs_sender_options_t {
  * no memory. */
 apr_pool_t *cs_sender_pool(void);
 
-/* Competes for the sender lock, delivers while it has it, and returns soon after `stop` is set: within
- * CS_SENDER_NOTICE it starts nothing new, and what is under way has CS_SENDER_PATIENCE to finish. */
+/* Competes for the sender lock, and delivers while it has it. Returns soon after `stop` is set: within CS_SENDER_NOTICE
+ * it starts nothing new, and what is under way has CS_SENDER_PATIENCE to finish; and when the queue's file is no longer
+ * sound: see cs_queue_succeed(). */
 #define CS_SENDER_NOTICE apr_time_from_msec(250)
 #define CS_SENDER_PATIENCE apr_time_from_msec(1500)
 void cs_sender_run(const cs_sender_options_t *options);

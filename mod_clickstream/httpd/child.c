@@ -28,7 +28,7 @@
 typedef struct lane_t {
     const cs_stream_t *stream;
     cs_queue_options_t queue_options;
-    cs_queue_t *queue; /* set once, by child_init or by the thread */
+    cs_queue_t *queue; /* set by child_init, then by the thread; none is ever closed: a request may be in it */
     const cs_log_t *log;
     apr_pool_t *pool; /* the thread's own */
     int running;      /* the thread is there */
@@ -72,23 +72,51 @@ static void open_in_the_end(lane_t *lane)
     }
 }
 
+static cs_sender_options_t sender_options(const lane_t *lane)
+{
+    return (cs_sender_options_t){.queue = lane->queue,
+                                 .stream = lane->stream,
+                                 .directory = lane->queue_options.directory,
+                                 .log = lane->log,
+                                 .stop = &child.stop,
+                                 .pool = lane->pool};
+}
+
+/* The queue's file is no longer what it was: goes on with the one that is in its place. While there is none, delivers
+ * what the old one holds. */
+static void succeed(lane_t *lane)
+{
+    for (int attempt = 0; !stopping(); attempt++) {
+        cs_sender_options_t options = sender_options(lane);
+        cs_queue_t *queue;
+        apr_status_t status =
+            cs_queue_succeed(&queue, lane->queue, &lane->queue_options, attempt % OPEN_LOGGED, lane->log);
+        if (status == APR_SUCCESS) {
+            __atomic_store_n(&lane->queue, queue, __ATOMIC_RELEASE);
+            return;
+        }
+        if (!APR_STATUS_IS_TIMEUP(status))
+            cs_sender_drain(&options, OPEN_INTERVAL);
+        apr_sleep(OPEN_STEP);
+    }
+}
+
 static void *run(void *data)
 {
     lane_t *lane = data;
 
     open_in_the_end(lane);
-    if (lane->queue)
-        cs_sender_run(&(cs_sender_options_t){.queue = lane->queue,
-                                             .stream = lane->stream,
-                                             .directory = lane->queue_options.directory,
-                                             .log = lane->log,
-                                             .stop = &child.stop,
-                                             .pool = lane->pool});
+    while (lane->queue && !stopping()) {
+        cs_sender_options_t options = sender_options(lane);
+        cs_sender_run(&options);
+        if (!stopping())
+            succeed(lane);
+    }
     __atomic_store_n(&lane->running, 0, __ATOMIC_RELEASE);
     return NULL;
 }
 
-/* Signals are for httpd's threads. */
+/* Signals are for httpd's threads, but for SIGBUS: see queue/guard.c. */
 static int start_thread(lane_t *lane)
 {
     sigset_t all, before;
@@ -97,6 +125,7 @@ static int start_thread(lane_t *lane)
 
     lane->running = 1;
     sigfillset(&all);
+    sigdelset(&all, SIGBUS);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     error = pthread_create(&thread, NULL, run, lane);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -129,6 +158,7 @@ static void init_lane(lane_t *lane, const cs_server_t *settings, const cs_stream
                      .queue_options = cs_intake_queue(settings, stream),
                      .log = cs_log_of(server, pconf),
                      .pool = cs_sender_pool()};
+    lane->queue_options.watched = 1;
     open_queue(lane, lane->log);
 }
 

@@ -9,13 +9,16 @@
  * Dying: the ledger is kept twice. A change is made in the copy that does not count, then `turn` is stored
  *   once, and the other copy counts. Whoever dies before that store has changed nothing; whoever dies
  *   after it has changed everything. So a lock whose owner died needs no repair.
- * Power: after a loss of power the disk may hold any mixture of pages. Ledgers and frames carry checksums,
- *   and a frame its position, so that recovery can tell what is whole and from which lap; see recover.c.
+ * Faults: the file may be cut or overwritten by somebody else while it is mapped. What is read from it is checked
+ * before it leads anywhere; a page that is gone is replaced by one of zeros (guard.c); and the queue counts as broken
+ * in this process from then on. Power: after a loss of power the disk may hold any mixture of pages. Ledgers and frames
+ * carry checksums, and a frame its position, so that recovery can tell what is whole and from which lap; see recover.c.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CS_QUEUE_LAYOUT_H
 #define CS_QUEUE_LAYOUT_H
 
 #include <pthread.h>
+#include <stddef.h>
 
 #include "queue/queue.h"
 
@@ -46,8 +49,17 @@ typedef struct header_t {
     apr_uint64_t synced; /* everything before this position is on the disk */
     apr_uint64_t owner_deaths;
     apr_uint64_t counters[CS_QUEUE_COUNTERS];
+    /* Both are 0 in files of before they were there. */
+    apr_uint32_t retired; /* RETIRED_… */
+    apr_uint32_t lives;   /* another number whenever the file is made or recovered */
 } header_t;
 _Static_assert(sizeof(header_t) <= BOARD_OFFSET, "the header leaves the board its half");
+/* A disk writes 512 bytes whole or not at all. In two of them, one ledger could be lost and the other one be old. */
+_Static_assert(offsetof(header_t, ledger) / 512 == (offsetof(header_t, ledger) + 2 * sizeof(ledger_t) - 1) / 512,
+               "both ledgers are in one sector");
+
+/* Of a file that is no longer in its place: nothing more is appended to it; nothing waits in it any more. */
+enum { RETIRED_NOT = 0, RETIRED_CLOSED, RETIRED_EMPTY };
 
 enum { FRAME_WAITING = 0, FRAME_DELIVERED = CS_SETTLED_DELIVERED, FRAME_REJECTED = CS_SETTLED_REJECTED, FRAME_SKIPPED };
 
@@ -59,9 +71,16 @@ typedef struct frame_t {
     apr_uint32_t state;
 } frame_t;
 
+/* Look at the path again: the file there is another one now, or others are in the way. Not for callers of queue.h. */
+#define AGAIN APR_EAGAIN
+
 struct cs_queue_t {
     int fd;
-    int synced;
+    int synced, watched;
+    apr_uint32_t life; /* of the file, when it was opened */
+    int broken;        /* in this process; set by any thread, and by a signal handler */
+    char *path;
+    int waits; /* how often cs_queue_succeed() has waited for another to move what is in it */
     apr_size_t capacity;
     header_t *header;
     char *ring; /* 2 * capacity bytes of address space */
@@ -77,10 +96,27 @@ static inline frame_t *frame_at(const cs_queue_t *queue, apr_uint64_t position)
     return (frame_t *)(void *)(queue->ring + position % queue->capacity);
 }
 
+static inline int is_broken(const cs_queue_t *queue)
+{
+    return __atomic_load_n(&queue->broken, __ATOMIC_ACQUIRE);
+}
+
+static inline void set_broken(cs_queue_t *queue)
+{
+    __atomic_store_n(&queue->broken, 1, __ATOMIC_RELEASE);
+}
+
 static inline ledger_t *ledger_of(const cs_queue_t *queue)
 {
     return &queue->header->ledger[__atomic_load_n(&queue->header->turn, __ATOMIC_ACQUIRE) & 1];
 }
+
+/* A place between two steps: in the build of the tests a process dies there, or power is lost; see tests/queue. */
+#ifdef CS_QUEUE_STEPS
+void queue_step(void);
+#else
+#define queue_step() ((void)0)
+#endif
 
 /* checksum.c: to tell a torn page, not a forger. */
 apr_uint64_t queue_ledger_checksum(const ledger_t *ledger);
@@ -96,5 +132,12 @@ frame_t *queue_write_frame(cs_queue_t *queue, apr_uint64_t position, cs_span_t d
  * from tail to head is whole. APR_EGENERAL: this file is no queue. */
 apr_status_t queue_recover(cs_queue_t *queue, const char *name, const cs_log_t *log);
 apr_status_t queue_init_mutexes(header_t *header);
+int queue_ledger_whole(const ledger_t *ledger, apr_size_t capacity);
+/* The next whole frame from `position` on, or `head`. */
+apr_uint64_t queue_next_whole(const cs_queue_t *queue, apr_uint64_t position, apr_uint64_t head);
+
+/* guard.c: from now on a page of this mapping that is gone from the file breaks the queue, and not the process. */
+void queue_guard(cs_queue_t *queue);
+void queue_unguard(cs_queue_t *queue);
 
 #endif

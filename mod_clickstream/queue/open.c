@@ -23,9 +23,6 @@
 #define OPEN_ATTEMPTS 100
 #define ZEROS (1 << 20)
 
-/* Internal: look at the path again, the file there is another one now. */
-#define AGAIN APR_EAGAIN
-
 typedef struct opening_t {
     const cs_queue_options_t *options;
     const cs_log_t *log;
@@ -128,7 +125,7 @@ static apr_status_t fill(int fd, apr_size_t size)
 
 static apr_status_t make(const opening_t *opening, int fd, const char *path)
 {
-    cs_queue_t queue;
+    cs_queue_t queue = {.watched = 1};
     ledger_t empty = {.sequence = 0};
     apr_status_t status = fill(fd, HEADER_SIZE + opening->capacity);
 
@@ -138,11 +135,14 @@ static apr_status_t make(const opening_t *opening, int fd, const char *path)
     }
     if ((status = map_file(&queue, fd, opening->capacity)) != APR_SUCCESS)
         return status;
+    queue_step();
     queue.header->version = QUEUE_VERSION;
     queue.header->mutex_size = sizeof(pthread_mutex_t);
     queue.header->capacity = opening->capacity;
+    queue.header->lives = (apr_uint32_t)apr_time_now(); /* not what it was in the file that was here before */
     queue_publish(&queue, &empty);
     status = queue_init_mutexes(queue.header);
+    queue_step();
     memcpy(queue.header->magic, QUEUE_MAGIC, sizeof(queue.header->magic));
     if (status == APR_SUCCESS && fdatasync(fd) != 0)
         status = errno;
@@ -202,7 +202,7 @@ static apr_status_t copy_waiting(cs_queue_t *to, cs_queue_t *from)
 static apr_status_t resize(const opening_t *opening, cs_queue_t *old)
 {
     char path[APR_PATH_MAX + 4];
-    cs_queue_t wider = {.fd = -1};
+    cs_queue_t wider = {.fd = -1, .watched = 1}; /* nobody else knows of it */
     apr_status_t status;
     int fd;
 
@@ -223,9 +223,13 @@ static apr_status_t resize(const opening_t *opening, cs_queue_t *old)
         status = copy_waiting(&wider, old);
         unmap_file(&wider);
     }
+    queue_step();
     if (status == APR_SUCCESS && (fdatasync(fd) != 0 || rename(path, opening->path) != 0))
         status = errno;
     close(fd);
+    queue_step();
+    if (status == APR_SUCCESS) /* or the old file might be back after a loss of power, without what comes now */
+        status = cs_disk_sync_directory(opening->options->directory);
     if (status != APR_SUCCESS) {
         unlink(path);
         cs_log(opening->log, CS_LOG_WARNING, status,
@@ -246,7 +250,7 @@ static apr_status_t prepare(const opening_t *opening, int fd)
 {
     int existing = opening->options->existing;
     apr_size_t capacity;
-    cs_queue_t queue;
+    cs_queue_t queue = {.watched = 1};
     apr_status_t status;
 
     switch (look_at(&capacity, fd)) {
@@ -305,6 +309,8 @@ static void explain(const opening_t *opening, apr_status_t status)
         advice = "something that is no regular file is in its place: remove it";
     else if (status == ENOENT)
         advice = "make the folder";
+    else if (status == AGAIN)
+        advice = "another process still uses the file that was in its place; it is tried again";
     else if (status == APR_EGENERAL)
         advice = "it is no queue of this version, or damaged: whoever appends to it next moves it aside";
     cs_log(opening->log, CS_LOG_ERROR, status, "stream %s: queue %s of %" APR_SIZE_T_FMT " bytes cannot be opened: %s",
@@ -340,13 +346,23 @@ apr_status_t cs_queue_open(cs_queue_t **queue, const cs_queue_options_t *options
         return status;
     }
     opened->synced = options->synced;
+    opened->watched = options->watched;
+    opened->life = opened->header->lives;
+    opened->path = strdup(opening.path);
+    if (!opened->path) {
+        cs_queue_close(opened);
+        return APR_ENOMEM;
+    }
+    queue_guard(opened);
     *queue = opened;
     return APR_SUCCESS;
 }
 
 void cs_queue_close(cs_queue_t *queue)
 {
+    queue_unguard(queue);
     unmap_file(queue);
     close(queue->fd);
+    free(queue->path);
     free(queue);
 }

@@ -9,6 +9,9 @@
 
 #include "queue/layout.h"
 
+/* A lock that nobody gives back for so long is no lock of ours any more: somebody wrote over it. */
+#define LOCK_PATIENCE apr_time_from_sec(10)
+#define SYNC_PATIENCE apr_time_from_sec(60) /* the disk's, too */
 /* How many frames cs_queue_advance() passes under one lock: an append waits some 20 µs for that. */
 #define ADVANCE_STEP 1024
 
@@ -18,12 +21,74 @@ static apr_status_t locked(cs_queue_t *queue, pthread_mutex_t *mutex, int error)
         __atomic_add_fetch(&queue->header->owner_deaths, 1, __ATOMIC_RELAXED);
         error = pthread_mutex_consistent(mutex);
     }
-    return error == ETIMEDOUT || error == EBUSY ? APR_TIMEUP : error;
+    if (error == ETIMEDOUT || error == EBUSY)
+        return APR_TIMEUP;
+    if (error) /* that is no lock of ours any more */
+        set_broken(queue);
+    return error ? APR_EGENERAL : APR_SUCCESS;
+}
+
+/* By the clock that nobody sets, where the C library can. */
+static int lock_within(pthread_mutex_t *mutex, apr_interval_time_t wait)
+{
+    struct timespec until;
+
+#ifdef HAVE_PTHREAD_MUTEX_CLOCKLOCK
+    clock_gettime(CLOCK_MONOTONIC, &until);
+#else
+    clock_gettime(CLOCK_REALTIME, &until);
+#endif
+    until.tv_sec += (time_t)apr_time_sec(wait);
+    until.tv_nsec += (long)apr_time_usec(wait) * 1000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+#ifdef HAVE_PTHREAD_MUTEX_CLOCKLOCK
+    return pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &until);
+#else
+    return pthread_mutex_timedlock(mutex, &until);
+#endif
 }
 
 apr_status_t queue_lock(cs_queue_t *queue, pthread_mutex_t *mutex)
 {
-    return locked(queue, mutex, pthread_mutex_lock(mutex));
+    int error = pthread_mutex_trylock(mutex);
+    apr_status_t status;
+
+    if (error == EBUSY)
+        error = lock_within(mutex, mutex == &queue->header->syncing ? SYNC_PATIENCE : LOCK_PATIENCE);
+    status = locked(queue, mutex, error);
+    if (status != APR_SUCCESS)
+        set_broken(queue);
+    return status;
+}
+
+/* Everything that is done under `lock` begins so. */
+static apr_status_t lock_ledger(ledger_t *ledger, cs_queue_t *queue)
+{
+    apr_status_t status = is_broken(queue) ? APR_EGENERAL : queue_lock(queue, &queue->header->lock);
+
+    if (status != APR_SUCCESS)
+        return status;
+    *ledger = *ledger_of(queue);
+    if (ledger->head - ledger->tail > queue->capacity || (ledger->head | ledger->tail) % FRAME_ALIGN) {
+        set_broken(queue);
+        pthread_mutex_unlock(&queue->header->lock);
+        return APR_EGENERAL;
+    }
+    return APR_SUCCESS;
+}
+
+/* The frame at `position`, which is before `head`. NULL: there is none, so somebody wrote over the file. */
+static frame_t *checked_frame(cs_queue_t *queue, apr_uint64_t position, apr_uint64_t head)
+{
+    frame_t *frame = frame_at(queue, position);
+
+    if (frame->position == position && frame_room(frame->size) <= head - position)
+        return frame;
+    set_broken(queue);
+    return NULL;
 }
 
 void queue_publish(cs_queue_t *queue, const ledger_t *next)
@@ -31,10 +96,14 @@ void queue_publish(cs_queue_t *queue, const ledger_t *next)
     apr_uint32_t turn = queue->header->turn + 1;
     ledger_t *slot = &queue->header->ledger[turn & 1];
 
+    queue_step();
     *slot = *next;
     slot->sequence++;
+    queue_step();
     slot->checksum = queue_ledger_checksum(slot);
+    queue_step();
     __atomic_store_n(&queue->header->turn, turn, __ATOMIC_RELEASE);
+    queue_step();
 }
 
 frame_t *queue_write_frame(cs_queue_t *queue, apr_uint64_t position, cs_span_t data, apr_time_t queued_at,
@@ -46,7 +115,9 @@ frame_t *queue_write_frame(cs_queue_t *queue, apr_uint64_t position, cs_span_t d
     frame->queued_at = queued_at;
     frame->size = (apr_uint32_t)data.length;
     frame->state = state;
+    queue_step();
     memcpy(frame + 1, data.at, data.length);
+    queue_step();
     frame->checksum = queue_frame_checksum(frame);
     return frame;
 }
@@ -55,19 +126,20 @@ frame_t *queue_write_frame(cs_queue_t *queue, apr_uint64_t position, cs_span_t d
 static apr_status_t sync_up_to(cs_queue_t *queue, apr_uint64_t position)
 {
     header_t *header = queue->header;
-    apr_uint64_t head;
+    ledger_t ledger;
     apr_status_t status = queue_lock(queue, &header->syncing);
 
     if (status != APR_SUCCESS)
         return status;
     if (__atomic_load_n(&header->synced, __ATOMIC_ACQUIRE) < position) {
-        if ((status = queue_lock(queue, &header->lock)) == APR_SUCCESS) {
-            head = ledger_of(queue)->head;
+        if ((status = lock_ledger(&ledger, queue)) == APR_SUCCESS) {
             pthread_mutex_unlock(&header->lock);
+            queue_step();
             if (fdatasync(queue->fd) == 0)
-                __atomic_store_n(&header->synced, head, __ATOMIC_RELEASE);
+                __atomic_store_n(&header->synced, ledger.head, __ATOMIC_RELEASE);
             else
                 status = errno;
+            queue_step();
         }
     }
     pthread_mutex_unlock(&header->syncing);
@@ -76,7 +148,7 @@ static apr_status_t sync_up_to(cs_queue_t *queue, apr_uint64_t position)
 
 apr_status_t cs_queue_append(cs_queue_t *queue, const cs_span_t *records, int count, apr_time_t now)
 {
-    apr_uint64_t room = 0, bytes = 0, position;
+    apr_uint64_t room = 0, bytes = 0;
     apr_status_t status;
     ledger_t next;
 
@@ -86,12 +158,16 @@ apr_status_t cs_queue_append(cs_queue_t *queue, const cs_span_t *records, int co
     }
     if (room > queue->capacity)
         return APR_EINVAL;
-    if ((status = queue_lock(queue, &queue->header->lock)) != APR_SUCCESS)
+    if ((status = lock_ledger(&next, queue)) != APR_SUCCESS)
         return status;
-    next = *ledger_of(queue);
-    if (next.head + room - next.tail > queue->capacity) {
+    queue_step();
+    if (queue->header->retired)
+        status = APR_EGENERAL;
+    else if (next.head + room - next.tail > queue->capacity)
+        status = APR_ENOSPC;
+    if (status != APR_SUCCESS) {
         pthread_mutex_unlock(&queue->header->lock);
-        return APR_ENOSPC;
+        return status;
     }
     for (int i = 0; i < count; i++) {
         queue_write_frame(queue, next.head, records[i], now, FRAME_WAITING);
@@ -99,21 +175,24 @@ apr_status_t cs_queue_append(cs_queue_t *queue, const cs_span_t *records, int co
     }
     next.appended += (apr_uint64_t)count;
     next.appended_bytes += bytes;
-    position = next.head;
     queue_publish(queue, &next);
     pthread_mutex_unlock(&queue->header->lock);
-    return queue->synced ? sync_up_to(queue, position) : APR_SUCCESS;
+    queue_step();
+    if (queue->synced)
+        status = sync_up_to(queue, next.head);
+    if (is_broken(queue) || (!queue->watched && cs_queue_look(queue) != CS_QUEUE_SOUND))
+        return APR_EGENERAL; /* it may have gone where nobody finds it */
+    return status;
 }
 
 apr_status_t cs_queue_stats(cs_queue_stats_t *stats, cs_queue_t *queue)
 {
-    apr_status_t status = queue_lock(queue, &queue->header->lock);
     apr_time_t oldest = 0;
     ledger_t ledger;
+    apr_status_t status = lock_ledger(&ledger, queue);
 
     if (status != APR_SUCCESS)
         return status;
-    ledger = *ledger_of(queue);
     if (ledger.tail < ledger.head)
         oldest = frame_at(queue, ledger.tail)->queued_at;
     pthread_mutex_unlock(&queue->header->lock);
@@ -153,17 +232,16 @@ void *cs_queue_board(const cs_queue_t *queue)
  * has to go on: then `data.length` is the room that is needed. */
 static int peek_step(cs_queue_record_t *record, cs_queue_t *queue, apr_uint64_t *cursor, char *room, apr_size_t size)
 {
-    const ledger_t *ledger;
+    const frame_t *frame;
+    ledger_t ledger;
     int left = ADVANCE_STEP;
 
     *record = (cs_queue_record_t){.position = 0};
-    if (queue_lock(queue, &queue->header->lock) != APR_SUCCESS)
+    if (lock_ledger(&ledger, queue) != APR_SUCCESS)
         return 0;
-    ledger = ledger_of(queue);
-    if (*cursor < ledger->tail)
-        *cursor = ledger->tail;
-    for (; left && *cursor < ledger->head; left--) {
-        const frame_t *frame = frame_at(queue, *cursor);
+    if (*cursor < ledger.tail)
+        *cursor = ledger.tail;
+    for (; left && *cursor < ledger.head && (frame = checked_frame(queue, *cursor, ledger.head)); left--) {
         if (__atomic_load_n(&frame->state, __ATOMIC_RELAXED) == FRAME_WAITING) {
             *record =
                 (cs_queue_record_t){.position = *cursor, .data = {NULL, frame->size}, .queued_at = frame->queued_at};
@@ -173,7 +251,7 @@ static int peek_step(cs_queue_record_t *record, cs_queue_t *queue, apr_uint64_t 
         }
         *cursor += frame_room(frame->size);
     }
-    left = *cursor < ledger->head;
+    left = *cursor < ledger.head && !is_broken(queue);
     pthread_mutex_unlock(&queue->header->lock);
     return left;
 }
@@ -204,18 +282,8 @@ int cs_queue_peek(cs_queue_record_t *records, int most, cs_queue_t *queue, apr_u
 apr_status_t cs_queue_sender_lock(cs_queue_t *queue, apr_interval_time_t wait)
 {
     pthread_mutex_t *mutex = &queue->header->sender;
-    struct timespec until;
 
-    if (wait <= 0)
-        return locked(queue, mutex, pthread_mutex_trylock(mutex));
-    clock_gettime(CLOCK_REALTIME, &until); /* the clock that pthread_mutex_timedlock() goes by */
-    until.tv_sec += (time_t)apr_time_sec(wait);
-    until.tv_nsec += (long)apr_time_usec(wait) * 1000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-    return locked(queue, mutex, pthread_mutex_timedlock(mutex, &until));
+    return locked(queue, mutex, wait > 0 ? lock_within(mutex, wait) : pthread_mutex_trylock(mutex));
 }
 
 void cs_queue_sender_unlock(cs_queue_t *queue)
@@ -225,38 +293,37 @@ void cs_queue_sender_unlock(cs_queue_t *queue)
 
 int cs_queue_read(cs_queue_record_t *records, int most, cs_queue_t *queue, apr_uint64_t *cursor)
 {
-    apr_uint64_t head, tail;
+    const frame_t *frame;
+    ledger_t ledger;
     int count = 0;
 
-    if (queue_lock(queue, &queue->header->lock) != APR_SUCCESS)
+    if (lock_ledger(&ledger, queue) != APR_SUCCESS)
         return 0;
-    head = ledger_of(queue)->head;
-    tail = ledger_of(queue)->tail;
     pthread_mutex_unlock(&queue->header->lock);
-    if (*cursor < tail)
-        *cursor = tail;
-    while (count < most && *cursor < head) {
-        frame_t *frame = frame_at(queue, *cursor);
+    if (*cursor < ledger.tail)
+        *cursor = ledger.tail;
+    while (count < most && *cursor < ledger.head && (frame = checked_frame(queue, *cursor, ledger.head))) {
         if (__atomic_load_n(&frame->state, __ATOMIC_RELAXED) == FRAME_WAITING)
             records[count++] = (cs_queue_record_t){
                 .position = *cursor, .data = {(const char *)(frame + 1), frame->size}, .queued_at = frame->queued_at};
         *cursor += frame_room(frame->size);
     }
-    return count;
+    return is_broken(queue) ? 0 : count;
 }
 
 void cs_queue_settle(cs_queue_t *queue, apr_uint64_t position, cs_settled_t as)
 {
     __atomic_store_n(&frame_at(queue, position)->state, (apr_uint32_t)as, __ATOMIC_RELEASE);
+    queue_step();
 }
 
 /* Passes by up to ADVANCE_STEP settled frames; returns how many it found. */
-static int pass_settled(ledger_t *next, const cs_queue_t *queue)
+static int pass_settled(ledger_t *next, cs_queue_t *queue)
 {
+    const frame_t *frame;
     int passed = 0;
 
-    while (passed < ADVANCE_STEP && next->tail < next->head) {
-        const frame_t *frame = frame_at(queue, next->tail);
+    while (passed < ADVANCE_STEP && next->tail < next->head && (frame = checked_frame(queue, next->tail, next->head))) {
         if (frame->state == FRAME_WAITING)
             break;
         if (frame->state == FRAME_DELIVERED) {
@@ -280,12 +347,13 @@ apr_status_t cs_queue_advance(cs_queue_t *queue)
 
     do {
         ledger_t next;
-        if ((status = queue_lock(queue, &queue->header->lock)) != APR_SUCCESS)
+        if ((status = lock_ledger(&next, queue)) != APR_SUCCESS)
             return status;
-        next = *ledger_of(queue);
+        queue_step();
         if ((passed = pass_settled(&next, queue)))
             queue_publish(queue, &next);
         pthread_mutex_unlock(&queue->header->lock);
+        queue_step();
     } while (passed == ADVANCE_STEP);
     return APR_SUCCESS;
 }

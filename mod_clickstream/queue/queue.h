@@ -25,6 +25,7 @@ typedef struct cs_queue_options_t {
     const char *name;
     apr_int64_t capacity; /* bytes of the ring; rounded up to whole pages */
     int synced;           /* an append returns when the disk has it */
+    int watched;          /* a sender looks at the file from time to time, so that an append need not; see below */
     int existing;         /* only a queue that is there is opened, and as it is: APR_ENOENT, APR_EGENERAL */
 } cs_queue_options_t;
 
@@ -44,7 +45,8 @@ apr_int64_t cs_queue_file_size(apr_int64_t capacity);
 void cs_queue_close(cs_queue_t *queue);
 
 /* Appends all records or none.
- * APR_ENOSPC: there is no room now. APR_EINVAL: there will never be. Others: the file cannot be used. */
+ * APR_ENOSPC: there is no room now. APR_EINVAL: there will never be. Others: the file cannot be used, and what of it
+ * was appended is uncertain. */
 apr_status_t cs_queue_append(cs_queue_t *queue, const cs_span_t *records, int count, apr_time_t now);
 
 /* What the queue counts. The counters below are kept for others, who give them their meaning. */
@@ -75,6 +77,27 @@ typedef struct cs_queue_record_t {
  * which stands for the oldest. Returns how many there were. Takes nothing from a sender that is at work: what that
  * delivers meanwhile is either copied whole or passed by. */
 int cs_queue_peek(cs_queue_record_t *records, int most, cs_queue_t *queue, apr_uint64_t *cursor, apr_pool_t *pool);
+
+/* --- When the file is no longer what it was ---
+ *
+ * Somebody may remove or rename the file while it is in use, put another one in its place, cut it or write over it. No
+ * process dies of that; appends fail where they could be lost; and whoever watches the file goes over to a new one. */
+typedef enum {
+    CS_QUEUE_SOUND,
+    CS_QUEUE_REPLACED, /* what waits in it is still there, but nobody would find it after a restart */
+    CS_QUEUE_BROKEN,   /* it was cut or overwritten, or its disk fails */
+} cs_queue_condition_t;
+cs_queue_condition_t cs_queue_look(cs_queue_t *queue);
+/* Whether it is known to be broken: then what was read from it may be zeros. Asks nobody. */
+int cs_queue_is_broken(const cs_queue_t *queue);
+
+/* Opens the queue that is in the file's place now, makes it where there is none, and moves there what waits in `old`,
+ * or is left of it; one process does so for all. Then `*queue` is to be used, which may be `old`, where all is well
+ * again. APR_TIMEUP: another process is at it, or in the way; again in a moment. Others: there can be no new one, which
+ * is logged unless `quiet`; then nothing more is appended to `old`, and what waits in it can still be delivered. `old`
+ * must not be closed while another thread may be in it. */
+apr_status_t cs_queue_succeed(cs_queue_t **queue, cs_queue_t *old, const cs_queue_options_t *options, int quiet,
+                              const cs_log_t *log);
 
 /* --- The sender's side --- */
 

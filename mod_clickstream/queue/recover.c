@@ -31,17 +31,18 @@ apr_status_t queue_init_mutexes(header_t *header)
     return error;
 }
 
-static int ledger_whole(const ledger_t *ledger, apr_size_t capacity)
+int queue_ledger_whole(const ledger_t *ledger, apr_size_t capacity)
 {
     return ledger->checksum == queue_ledger_checksum(ledger) && ledger->tail <= ledger->head &&
-           ledger->head - ledger->tail <= capacity && (ledger->head | ledger->tail) % FRAME_ALIGN == 0;
+           ledger->head <= APR_INT64_MAX && ledger->head - ledger->tail <= capacity &&
+           (ledger->head | ledger->tail) % FRAME_ALIGN == 0;
 }
 
 /* Makes the newest whole ledger the one that counts. Returns 0 where none is whole. */
 static int choose_ledger(cs_queue_t *queue)
 {
     const ledger_t *ledger = queue->header->ledger;
-    int whole[2] = {ledger_whole(&ledger[0], queue->capacity), ledger_whole(&ledger[1], queue->capacity)};
+    int whole[2] = {queue_ledger_whole(&ledger[0], queue->capacity), queue_ledger_whole(&ledger[1], queue->capacity)};
 
     if (!whole[0] && !whole[1])
         return 0; /* the file is moved aside as it is */
@@ -60,8 +61,7 @@ static int frame_whole(const cs_queue_t *queue, apr_uint64_t position, apr_uint6
            frame->checksum == queue_frame_checksum(frame);
 }
 
-/* The next whole frame from `position` on, or `head`. */
-static apr_uint64_t next_whole(const cs_queue_t *queue, apr_uint64_t position, apr_uint64_t head)
+apr_uint64_t queue_next_whole(const cs_queue_t *queue, apr_uint64_t position, apr_uint64_t head)
 {
     while (position < head && !frame_whole(queue, position, head))
         position += FRAME_ALIGN;
@@ -74,6 +74,7 @@ static void skip(cs_queue_t *queue, apr_uint64_t from, apr_uint64_t to)
         apr_uint64_t length = to - from < SKIP_MOST ? to - from : SKIP_MOST;
         cs_span_t rest = {(const char *)(frame_at(queue, from) + 1), length - sizeof(frame_t)};
         queue_write_frame(queue, from, rest, 0, FRAME_SKIPPED);
+        queue_step();
         from += length;
     }
 }
@@ -94,7 +95,7 @@ apr_status_t queue_recover(cs_queue_t *queue, const char *name, const cs_log_t *
             position += frame_room(frame->size);
             continue;
         }
-        apr_uint64_t next = next_whole(queue, position, ledger.head);
+        apr_uint64_t next = queue_next_whole(queue, position, ledger.head);
         damaged += next - position;
         if (next == ledger.head)
             ledger.head = position; /* nothing behind it: cut */
@@ -117,5 +118,8 @@ apr_status_t queue_recover(cs_queue_t *queue, const char *name, const cs_log_t *
         cs_log(log, CS_LOG_INFO, APR_SUCCESS, "stream %s: %" APR_UINT64_T_FMT " events are in its queue from before",
                name, found);
     queue->header->synced = 0;
+    queue->header->retired = RETIRED_NOT;
+    queue->header->lives++;
+    queue_step();
     return queue_init_mutexes(queue->header);
 }

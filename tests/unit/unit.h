@@ -64,6 +64,7 @@ TCase *test_case(const char *name);
     X(queue)                                                                                                           \
     X(queue_death)                                                                                                     \
     X(queue_recovery)                                                                                                  \
+    X(queue_succeed)                                                                                                   \
     X(intake)                                                                                                          \
     X(backoff)                                                                                                         \
     X(report)                                                                                                          \

@@ -1,0 +1,405 @@
+/* What others do to a queue's file while it is in use: it is removed, renamed, replaced, cut, overwritten. Nobody dies
+ * of it; what waits and is whole goes to the file that is in its place; an append is kept, or fails.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <apr_strings.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "queue/layout.h"
+#include "queue/queue.h"
+#include "unit.h"
+
+#define CAPACITY 262144
+#define LENGTH 1000
+#define RECORDS 20
+
+static const char *folder, *path;
+static cs_queue_options_t options;
+
+static cs_queue_t *open_queue(void)
+{
+    cs_queue_t *queue = NULL;
+
+    ck_assert_int_eq(cs_queue_open(&queue, &options, test_log), APR_SUCCESS);
+    return queue;
+}
+
+static apr_status_t append(cs_queue_t *queue, int i)
+{
+    char text[LENGTH];
+
+    memset(text, 'a' + i, sizeof(text));
+    return cs_queue_append(queue, &(cs_span_t){text, sizeof(text)}, 1, 1000 + i);
+}
+
+/* A queue with the letters 'a' to 't' in it. */
+static cs_queue_t *begin(void)
+{
+    cs_queue_t *queue;
+
+    folder = test_folder();
+    path = apr_pstrcat(pool, folder, "/clicks.queue", NULL);
+    options = (cs_queue_options_t){.directory = folder, .name = "clicks", .capacity = CAPACITY, .watched = 1};
+    queue = open_queue();
+    for (int i = 0; i < RECORDS; i++)
+        ck_assert_int_eq(append(queue, i), APR_SUCCESS);
+    ck_assert_int_eq(cs_queue_look(queue), CS_QUEUE_SOUND);
+    return queue;
+}
+
+/* The letters that wait, each record checked to be whole; "" where the queue is seen to be broken. */
+static const char *letters(cs_queue_t *queue)
+{
+    char *found = apr_pcalloc(pool, 2 * RECORDS + 1), *to = found;
+    apr_uint64_t cursor = 0;
+    cs_queue_record_t record;
+
+    while (cs_queue_read(&record, 1, queue, &cursor)) {
+        ck_assert_int_lt(to - found, 2 * RECORDS);
+        int whole = record.data.length == LENGTH;
+        for (int i = 0; whole && i < LENGTH; i++)
+            whole = record.data.at[i] == *record.data.at;
+        if (cs_queue_look(queue) == CS_QUEUE_BROKEN)
+            return "";
+        ck_assert_int_eq(whole, 1);
+        *to++ = *record.data.at;
+    }
+    return cs_queue_is_broken(queue) ? "" : found;
+}
+
+#define ALL "abcdefghijklmnopqrst"
+
+static cs_queue_t *succeed(cs_queue_t *old)
+{
+    cs_queue_t *queue;
+
+    ck_assert_int_eq(cs_queue_succeed(&queue, old, &options, 0, test_log), APR_SUCCESS);
+    return queue;
+}
+
+static int logged(const char *text)
+{
+    return strstr(test_logged(), text) != NULL;
+}
+
+static void file_is_removed(void)
+{
+    ck_assert_int_eq(unlink(path), 0);
+}
+
+static void file_is_renamed(void)
+{
+    ck_assert_int_eq(rename(path, apr_pstrcat(pool, path, ".mine", NULL)), 0);
+}
+
+static void another_takes_its_place(void)
+{
+    cs_queue_options_t other = options;
+
+    other.name = "other";
+    cs_queue_t *queue;
+    ck_assert_int_eq(cs_queue_open(&queue, &other, test_log), APR_SUCCESS);
+    cs_queue_close(queue);
+    ck_assert_int_eq(rename(apr_pstrcat(pool, folder, "/other.queue", NULL), path), 0);
+}
+
+static void rubbish_takes_its_place(void)
+{
+    file_is_removed();
+    ck_assert_int_eq(rename(test_file("rubbish"), path), 0);
+}
+
+static void (*const replacements[])(void) = {file_is_removed, file_is_renamed, another_takes_its_place,
+                                             rubbish_takes_its_place};
+
+START_TEST(replaced)
+{
+    cs_queue_t *old = begin(), *queue;
+
+    replacements[_i]();
+    ck_assert_int_eq(cs_queue_look(old), CS_QUEUE_REPLACED);
+    ck_assert_int_eq(append(old, RECORDS), APR_SUCCESS); /* until it is closed, it is kept */
+    queue = succeed(old);
+    ck_assert_ptr_ne(queue, old);
+    ck_assert_str_eq(letters(queue), ALL "u");
+    ck_assert_str_eq(letters(old), "");
+    ck_assert_int_ne(append(old, 0), APR_SUCCESS);
+    ck_assert_int_eq(append(queue, 21), APR_SUCCESS);
+    ck_assert_str_eq(letters(queue), ALL "uv");
+    ck_assert(logged("was removed or replaced while it was in use: 21 events that waited in it are in the one"));
+    ck_assert_int_eq(cs_queue_look(queue), CS_QUEUE_SOUND);
+    ck_assert_ptr_eq(succeed(queue), queue);
+    cs_queue_close(old);
+    cs_queue_close(queue);
+}
+END_TEST
+
+/* Who does not watch is told at once that its event may be nowhere. */
+START_TEST(an_append_to_a_file_that_is_gone)
+{
+    cs_queue_t *queue = begin();
+
+    cs_queue_close(queue);
+    options.watched = 0;
+    queue = open_queue();
+    ck_assert_int_eq(append(queue, 0), APR_SUCCESS);
+    file_is_removed();
+    ck_assert_int_eq(append(queue, 1), APR_EGENERAL);
+    cs_queue_close(queue);
+}
+END_TEST
+
+START_TEST(put_back)
+{
+    cs_queue_t *queue = begin();
+    const char *aside = apr_pstrcat(pool, path, ".mine", NULL);
+
+    file_is_renamed();
+    ck_assert_int_eq(cs_queue_look(queue), CS_QUEUE_REPLACED);
+    ck_assert_int_eq(rename(aside, path), 0);
+    ck_assert_ptr_eq(succeed(queue), queue);
+    ck_assert_int_eq(append(queue, RECORDS), APR_SUCCESS);
+    ck_assert_str_eq(letters(queue), ALL "u");
+    cs_queue_close(queue);
+}
+END_TEST
+
+/* Where there can be no new one, nothing is taken any more, and what waits stays to be delivered. */
+START_TEST(no_new_one)
+{
+    cs_queue_t *queue = begin(), *next;
+    apr_status_t status;
+
+    file_is_removed();
+    ck_assert_int_eq(mkdir(path, 0700), 0);
+    status = cs_queue_succeed(&next, queue, &options, 0, test_log);
+    ck_assert_int_ne(status, APR_SUCCESS);
+    ck_assert_int_ne(status, APR_TIMEUP);
+    ck_assert_ptr_eq(next, queue);
+    ck_assert(logged("something that is no regular file is in its place: remove it"));
+    ck_assert_int_eq(append(queue, 0), APR_EGENERAL);
+    ck_assert_str_eq(letters(queue), ALL);
+    ck_assert_int_eq(rmdir(path), 0);
+    next = succeed(queue);
+    ck_assert_str_eq(letters(next), ALL);
+    ck_assert_int_eq(append(next, RECORDS), APR_SUCCESS);
+    cs_queue_close(queue);
+    cs_queue_close(next);
+}
+END_TEST
+
+static void write_over(off_t from, off_t to)
+{
+    char *noise = apr_palloc(pool, (apr_size_t)(to - from));
+    int fd = open(path, O_WRONLY);
+
+    memset(noise, 0x77, (apr_size_t)(to - from));
+    ck_assert_int_eq(pwrite(fd, noise, (size_t)(to - from), from), to - from);
+    close(fd);
+}
+
+static void cut(off_t size)
+{
+    ck_assert_int_eq(truncate(path, size), 0);
+}
+
+static void cut_to_nothing(void)
+{
+    cut(0);
+}
+
+static void cut_in_the_header(void)
+{
+    cut(5000);
+}
+
+/* On pages: what is left of the page in which the file ends reads as zeros, and breaks nothing by itself. */
+static void cut_in_the_ring(void)
+{
+    cut(HEADER_SIZE + 8192);
+}
+
+static void cut_behind_all_records(void)
+{
+    cut(HEADER_SIZE + 65536);
+}
+
+static void cut_and_made_long_again(void)
+{
+    cut(0);
+    cut(HEADER_SIZE + CAPACITY);
+}
+
+static const struct {
+    void (*happens)(void);
+    const char *left; /* the letters that are saved */
+} breakages[] = {
+    {cut_to_nothing, ""},          {cut_in_the_header, ""},       {cut_in_the_ring, "abcdefg"},
+    {cut_behind_all_records, ALL}, {cut_and_made_long_again, ""},
+};
+
+/* Whoever finds out first: by looking, by an append, or by reading. */
+START_TEST(cut_while_in_use)
+{
+    cs_queue_t *old = begin(), *queue;
+    int way = _i % 3, what = _i / 3;
+
+    breakages[what].happens();
+    if (way == 1)
+        append(old, 0);
+    else if (way == 2)
+        letters(old);
+    if (cs_queue_look(old) ==
+        CS_QUEUE_SOUND) { /* then it is a sound file of another content: an empty one of no form */
+        ck_assert_ptr_eq(breakages[what].happens, cut_and_made_long_again);
+        letters(old);
+        append(old, 0);
+        cs_queue_close(old);
+        return;
+    }
+    ck_assert_int_eq(cs_queue_look(old), CS_QUEUE_BROKEN);
+    ck_assert_int_eq(append(old, 0), APR_EGENERAL);
+    ck_assert_str_eq(letters(old), "");
+    queue = succeed(old);
+    /* What was appended to the broken one failed, but may be there. */
+    ck_assert_msg(strcmp(letters(queue), breakages[what].left) == 0 ||
+                      (way == 1 && strcmp(letters(queue), apr_pstrcat(pool, breakages[what].left, "a", NULL)) == 0),
+                  "%s", letters(queue));
+    ck_assert_int_eq(append(queue, 0), APR_SUCCESS);
+    ck_assert_int_eq(cs_queue_look(queue), CS_QUEUE_SOUND);
+    cs_queue_close(old);
+    cs_queue_close(queue);
+}
+END_TEST
+
+/* Over frames, over the ledgers, over the locks: what is read leads nowhere, and once nobody is in the file what is
+ * whole of it is used again. */
+static const struct {
+    off_t from, to;
+    const char *left;
+} overwritten[] = {
+    {HEADER_SIZE, HEADER_SIZE + 500, "bcdefghijklmnopqrst"},
+    {HEADER_SIZE + 5280, HEADER_SIZE + 9000, "abcdejklmnopqrst"},
+    {offsetof(header_t, ledger), offsetof(header_t, ledger) + sizeof(ledger_t) * 2, ""},
+    {0, HEADER_SIZE, ""},
+    {0, HEADER_SIZE + CAPACITY, ""},
+};
+
+START_TEST(overwritten_while_in_use)
+{
+    cs_queue_t *old = begin(), *queue;
+
+    write_over(overwritten[_i].from, overwritten[_i].to);
+    letters(old);
+    ck_assert_int_ne(append(old, 0) == APR_SUCCESS && !cs_queue_is_broken(old), 1);
+    ck_assert_int_eq(cs_queue_look(old), CS_QUEUE_BROKEN);
+    queue = succeed(old);
+    ck_assert_str_eq(letters(queue), overwritten[_i].left);
+    ck_assert_int_eq(append(queue, 0), APR_SUCCESS);
+    cs_queue_close(old);
+    cs_queue_close(queue);
+}
+END_TEST
+
+/* Several processes: they all come out in one sound file, and each event is there once. */
+static void be_another(cs_queue_t *inherited, int ready, int go)
+{
+    cs_queue_t *queue, *next;
+    char byte = 'x';
+
+    cs_queue_close(inherited); /* and with it a lock on the file */
+    queue = open_queue();
+
+    if (write(ready, &byte, 1) != 1 || read(go, &byte, 1) != 1)
+        _exit(9);
+    for (int i = 0; i < 200; i++) {
+        apr_status_t status = cs_queue_succeed(&next, queue, &options, 1, test_log);
+        if (status == APR_SUCCESS && next != queue)
+            _exit(append(next, RECORDS) == APR_SUCCESS ? 0 : 2);
+        usleep((useconds_t)(10000 + getpid() % 97 * 100));
+    }
+    _exit(3);
+}
+
+#define OTHERS 6
+
+START_TEST(many_processes)
+{
+    cs_queue_t *queue = begin();
+    int ready[2], go[2], status;
+    pid_t others[OTHERS];
+    char bytes[OTHERS];
+    const char *found;
+
+    ck_assert_int_eq(pipe(ready) | pipe(go), 0);
+    for (int i = 0; i < OTHERS; i++) {
+        if ((others[i] = fork()) == 0)
+            be_another(queue, ready[1], go[0]);
+    }
+    for (int i = 0; i < OTHERS; i++)
+        ck_assert_int_eq(read(ready[0], bytes, 1), 1);
+    cs_queue_close(queue);
+    if (_i == 0)
+        file_is_removed();
+    else if (_i == 1)
+        cut_in_the_ring();
+    else
+        cut_to_nothing();
+    ck_assert_int_eq(write(go[1], bytes, OTHERS), OTHERS);
+    for (int i = 0; i < OTHERS; i++) {
+        ck_assert_int_eq(waitpid(others[i], &status, 0), others[i]);
+        ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "process %d: status %x", i, (unsigned)status);
+    }
+    queue = open_queue();
+    found = letters(queue);
+    ck_assert_uint_eq(strlen(found), (size_t)(_i == 0 ? RECORDS : _i == 1 ? 7 : 0) + OTHERS);
+    cs_queue_close(queue);
+}
+END_TEST
+
+/* A SIGBUS that is none of ours ends the process, as before. */
+START_TEST(a_foreign_bus_error)
+{
+    pid_t pid;
+    int status;
+
+    cs_queue_close(begin());
+    if ((pid = fork()) == 0) {
+        const char *file = test_file("x");
+        int fd = open(file, O_RDWR);
+        volatile char *at = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        signal(SIGABRT, SIG_DFL);
+        cs_queue_t *queue = open_queue();
+        at[5000] = 'x';
+        cs_queue_close(queue);
+        _exit(0);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert(!WIFEXITED(status) || WEXITSTATUS(status) != 0);
+}
+END_TEST
+
+Suite *queue_succeed_suite(void)
+{
+    Suite *suite = suite_create("queue_succeed");
+    TCase *tests = test_case("queue_succeed");
+
+    tcase_set_timeout(tests, 60);
+    tcase_add_loop_test(tests, replaced, 0, (int)(sizeof(replacements) / sizeof(replacements[0])));
+    tcase_add_test(tests, an_append_to_a_file_that_is_gone);
+    tcase_add_test(tests, put_back);
+    tcase_add_test(tests, no_new_one);
+    tcase_add_loop_test(tests, cut_while_in_use, 0, 3 * (int)(sizeof(breakages) / sizeof(breakages[0])));
+    tcase_add_loop_test(tests, overwritten_while_in_use, 0, (int)(sizeof(overwritten) / sizeof(overwritten[0])));
+    tcase_add_loop_test(tests, many_processes, 0, 3);
+    tcase_add_test(tests, a_foreign_bus_error);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
