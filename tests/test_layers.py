@@ -10,7 +10,7 @@ import pytest
 TOP = pathlib.Path(__file__).resolve().parents[1]
 SOURCES = sorted(path for folder in ("mod_clickstream", "cgi") for path in (TOP / folder).rglob("*.[ch]"))
 UNIT = sorted((TOP / "tests/unit").glob("*.[ch]"))
-FUZZ = sorted((TOP / "tests/fuzz").glob("*.[ch]"))
+OTHERS = sorted([*(TOP / "tests/fuzz").glob("*.[ch]"), *(TOP / "tests/queue").glob("*.[ch]")])
 PYTHON = sorted(path for path in (TOP / "tests").rglob("*.py") if "node_modules" not in path.parts)
 # What npm and the tests put there is not ours.
 SHIPPED = sorted(path for folder in ("webapp", "ansible", "debian", "tests/browser", "tests/ansible", "tests/debian")
@@ -165,7 +165,7 @@ def test_missing():
 
 
 def test_every_source_is_built():
-    sources = [str(path.relative_to(TOP)) for path in [*SOURCES, *UNIT, *FUZZ]]
+    sources = [str(path.relative_to(TOP)) for path in [*SOURCES, *UNIT, *OTHERS]]
     assert missing(sources, (TOP / "Makefile.am").read_text()) == []
 
 
@@ -197,7 +197,7 @@ def begins_well(suffix, text):
     return bool(OPENINGS[suffix].match(text))
 
 
-@pytest.mark.parametrize("path", [*SOURCES, *UNIT, *FUZZ, *PYTHON, *SCRIPTS], ids=lambda path: str(path.relative_to(TOP)))
+@pytest.mark.parametrize("path", [*SOURCES, *UNIT, *OTHERS, *PYTHON, *SCRIPTS], ids=lambda path: str(path.relative_to(TOP)))
 def test_opening(path):
     assert begins_well(path.suffix, path.read_text())
 

@@ -49,8 +49,9 @@ typedef struct header_t {
     apr_uint64_t synced; /* everything before this position is on the disk */
     apr_uint64_t owner_deaths;
     apr_uint64_t counters[CS_QUEUE_COUNTERS];
-    /* Both are 0 in files of before they were there. */
+    /* All are 0 in files of before they were there. */
     apr_uint32_t retired; /* RETIRED_… */
+    apr_uint32_t syncs;   /* that have ended, well or not: what others wait for */
     apr_uint32_t lives;   /* another number whenever the file is made or recovered */
 } header_t;
 _Static_assert(sizeof(header_t) <= BOARD_OFFSET, "the header leaves the board its half");

@@ -191,6 +191,7 @@ static apr_status_t copy_waiting(cs_queue_t *to, cs_queue_t *from)
     ledger.delivered_bytes = ledger.appended_bytes - ledger.rejected_bytes - ledger.lost_bytes - copied_bytes;
     ledger.head = ledger_of(to)->head;
     ledger.tail = ledger_of(to)->tail;
+    ledger.sequence = ledger_of(to)->sequence; /* or a recovery would take the one before for the newer */
     queue_publish(to, &ledger);
     to->header->owner_deaths = from->header->owner_deaths;
     memcpy(to->header->counters, from->header->counters, sizeof(to->header->counters));

@@ -3,7 +3,10 @@
 #include "queue/queue.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -11,7 +14,8 @@
 
 /* A lock that nobody gives back for so long is no lock of ours any more: somebody wrote over it. */
 #define LOCK_PATIENCE apr_time_from_sec(10)
-#define SYNC_PATIENCE apr_time_from_sec(60) /* the disk's, too */
+/* Nor does a disk take so long. */
+#define SYNC_PATIENCE apr_time_from_sec(60)
 /* How many frames cs_queue_advance() passes under one lock: an append waits some 20 µs for that. */
 #define ADVANCE_STEP 1024
 
@@ -26,6 +30,14 @@ static apr_status_t locked(cs_queue_t *queue, pthread_mutex_t *mutex, int error)
     if (error) /* that is no lock of ours any more */
         set_broken(queue);
     return error ? APR_EGENERAL : APR_SUCCESS;
+}
+
+static apr_time_t monotonic(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return apr_time_from_sec(now.tv_sec) + now.tv_nsec / 1000;
 }
 
 /* By the clock that nobody sets, where the C library can. */
@@ -57,7 +69,7 @@ apr_status_t queue_lock(cs_queue_t *queue, pthread_mutex_t *mutex)
     apr_status_t status;
 
     if (error == EBUSY)
-        error = lock_within(mutex, mutex == &queue->header->syncing ? SYNC_PATIENCE : LOCK_PATIENCE);
+        error = lock_within(mutex, LOCK_PATIENCE);
     status = locked(queue, mutex, error);
     if (status != APR_SUCCESS)
         set_broken(queue);
@@ -122,28 +134,63 @@ frame_t *queue_write_frame(cs_queue_t *queue, apr_uint64_t position, cs_span_t d
     return frame;
 }
 
-/* Group commit: whoever gets the lock syncs for all that have appended by then; the others find it done. */
-static apr_status_t sync_up_to(cs_queue_t *queue, apr_uint64_t position)
+/* We have the `syncing` lock. */
+static apr_status_t sync_file(cs_queue_t *queue)
 {
-    header_t *header = queue->header;
     ledger_t ledger;
-    apr_status_t status = queue_lock(queue, &header->syncing);
+    apr_status_t status = lock_ledger(&ledger, queue);
 
     if (status != APR_SUCCESS)
         return status;
-    if (__atomic_load_n(&header->synced, __ATOMIC_ACQUIRE) < position) {
-        if ((status = lock_ledger(&ledger, queue)) == APR_SUCCESS) {
-            pthread_mutex_unlock(&header->lock);
-            queue_step();
-            if (fdatasync(queue->fd) == 0)
-                __atomic_store_n(&header->synced, ledger.head, __ATOMIC_RELEASE);
-            else
-                status = errno;
-            queue_step();
-        }
-    }
-    pthread_mutex_unlock(&header->syncing);
+    pthread_mutex_unlock(&queue->header->lock);
+    queue_step();
+    if (fdatasync(queue->fd) == 0)
+        __atomic_store_n(&queue->header->synced, ledger.head, __ATOMIC_RELEASE);
+    else
+        status = errno;
+    queue_step();
     return status;
+}
+
+/* Until the sync under way has ended, or its process. */
+static void wait_for_sync(header_t *header, apr_uint32_t ended)
+{
+    static const struct timespec notice = {.tv_nsec = 20000000};
+
+    syscall(SYS_futex, &header->syncs, FUTEX_WAIT, ended, &notice, NULL, 0);
+}
+
+static void tell_of_sync(header_t *header)
+{
+    __atomic_add_fetch(&header->syncs, 1, __ATOMIC_RELEASE);
+    syscall(SYS_futex, &header->syncs, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+/* Group commit: whoever gets the lock syncs for all that have appended by then; the others wait for its end, rather
+ * than for the lock, which those would get first that come with something new. */
+static apr_status_t sync_up_to(cs_queue_t *queue, apr_uint64_t position)
+{
+    header_t *header = queue->header;
+    apr_time_t until = 0;
+
+    while (__atomic_load_n(&header->synced, __ATOMIC_ACQUIRE) < position) {
+        apr_uint32_t ended = __atomic_load_n(&header->syncs, __ATOMIC_ACQUIRE);
+        apr_status_t status = locked(queue, &header->syncing, pthread_mutex_trylock(&header->syncing));
+        if (status == APR_SUCCESS) {
+            if (__atomic_load_n(&header->synced, __ATOMIC_ACQUIRE) < position)
+                status = sync_file(queue);
+            pthread_mutex_unlock(&header->syncing);
+            tell_of_sync(header);
+        }
+        else if (APR_STATUS_IS_TIMEUP(status) && !is_broken(queue) && (!until || monotonic() < until)) {
+            until = until ? until : monotonic() + SYNC_PATIENCE;
+            wait_for_sync(header, ended);
+            continue;
+        }
+        if (status != APR_SUCCESS)
+            return status;
+    }
+    return APR_SUCCESS;
 }
 
 apr_status_t cs_queue_append(cs_queue_t *queue, const cs_span_t *records, int count, apr_time_t now)

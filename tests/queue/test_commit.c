@@ -1,0 +1,105 @@
+/* Group commit: with ack=synced, one sync of the disk serves all that were appended before it began. On a disk that
+ * takes its time the syncs stay as many as the disk can do, while the appends grow with those who append. And a sync
+ * that fails is no promise. SPDX-License-Identifier: Apache-2.0 */
+#include "steps.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <time.h>
+
+#define SYNC_MS 4
+#define APPENDS 40 /* by each thread */
+#define THREADS_MOST 64
+
+static cs_queue_t *queue;
+static int syncs;
+static int error;
+
+static int slow_disk(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = SYNC_MS * 1000000}, NULL);
+    __atomic_add_fetch(&syncs, 1, __ATOMIC_RELAXED);
+    return 0;
+}
+
+static int failing_disk(void)
+{
+    return error;
+}
+
+static void *append_many(void *failed)
+{
+    for (int i = 0; i < APPENDS; i++) {
+        if (cs_queue_append(queue, &(cs_span_t){"event", 5}, 1, 1) != APR_SUCCESS)
+            *(int *)failed = 1;
+    }
+    return NULL;
+}
+
+static void open_queue(void)
+{
+    cs_queue_options_t options = {
+        .directory = steps_folder(), .name = "clicks", .capacity = 1 << 20, .synced = 1, .watched = 1};
+
+    ck_assert_int_eq(cs_queue_open(&queue, &options, &steps_log), APR_SUCCESS);
+}
+
+static int syncs_of(int threads)
+{
+    pthread_t ids[THREADS_MOST];
+    int failed = 0;
+
+    open_queue();
+    syncs = 0;
+    steps_sync = slow_disk;
+    for (int i = 0; i < threads; i++)
+        ck_assert_int_eq(pthread_create(&ids[i], NULL, append_many, &failed), 0);
+    for (int i = 0; i < threads; i++)
+        pthread_join(ids[i], NULL);
+    steps_sync = NULL;
+    ck_assert_int_eq(failed, 0);
+    cs_queue_close(queue);
+    return syncs;
+}
+
+START_TEST(one_sync_serves_many)
+{
+    static const int threads[] = {1, 4, 16, 64};
+
+    for (int i = 0; i < 4; i++) {
+        int count = syncs_of(threads[i]), appends = threads[i] * APPENDS;
+        printf("group commit: %2d threads, %4d appends, %3d syncs, %4.1f appends a sync\n", threads[i], appends, count,
+               (double)appends / count);
+        ck_assert_int_ge(count, APPENDS / 2); /* each thread waits for a sync that began after its append */
+        ck_assert_int_le(count, threads[i] == 1 ? APPENDS : 3 * APPENDS);
+    }
+}
+END_TEST
+
+START_TEST(a_sync_that_fails)
+{
+    cs_span_t event = {"event", 5};
+
+    open_queue();
+    steps_sync = failing_disk;
+    error = EIO;
+    ck_assert_int_eq(cs_queue_append(queue, &event, 1, 1), EIO);
+    ck_assert_int_eq(cs_queue_append(queue, &event, 1, 1), EIO);
+    error = 0;
+    ck_assert_int_eq(cs_queue_append(queue, &event, 1, 1), APR_SUCCESS);
+    steps_sync = NULL;
+    cs_queue_close(queue);
+}
+END_TEST
+
+Suite *commit_suite(void)
+{
+    Suite *suite = suite_create("commit");
+    TCase *tests = steps_case("commit");
+
+    tcase_add_test(tests, one_sync_serves_many);
+    tcase_add_test(tests, a_sync_that_fails);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
