@@ -24,7 +24,7 @@ class Case(NamedTuple):
     name: str
     body: object = EVENT  # str or bytes; a list of them is sent in chunks
     status: int = 200
-    answer: object = COLLECTED  # the exact text; bytes: a picture
+    answer: object = COLLECTED  # the exact text, or a pattern; bytes: a picture
     records: tuple = ()  # the exact lines that are delivered, after blanked()
     method: str = "POST"
     target: str = ""  # behind the front door's path, such as "?client_id=a"
@@ -86,6 +86,13 @@ def rejection(reason, index=0, **more):
 
 def malformed(position, index=0):
     return rejection("malformed_json", index, position=position)
+
+
+def malformed_somewhere(many=False):
+    """As malformed(), for what is wrong at a place that is not promised; `many`: or in several events of a list."""
+    one = '{"index":\\d+,"reason":"malformed_json","position":\\d+}'
+    return re.compile(re.escape('{"response_code":"400","message":"Invalid clickstream.","rejected":[') + one
+                      + (f"(?:,{one})*" if many else "") + re.escape("]}"))
 
 
 def refusal(status, message):

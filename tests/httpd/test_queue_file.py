@@ -1,6 +1,6 @@
 """What happens to a queue's file while httpd uses it: removed, renamed, replaced, cut, overwritten, its folder gone or
-closed, its disk read-only. Requests go on meanwhile; nobody dies; what was answered 200 is delivered, or, where its bytes
-were destroyed, its loss is told; and it works again when it is mended."""
+closed, its disk read-only. Requests go on meanwhile; nobody dies; what was answered 200 is delivered, or, where its
+bytes were destroyed, its loss is told; and it works again when it is mended."""
 # SPDX-License-Identifier: Apache-2.0
 
 import os
@@ -72,8 +72,9 @@ def write_over(server):
 
 KEEPS = {"removed": remove, "renamed": rename}
 LEFT_WITHOUT = {"replaced by rubbish": replace_by_rubbish}
-LOSES = {"cut to nothing": cut_to_nothing, "cut in half": cut_in_half, "cut in the first events": cut_in_the_first_events,
-         "written over": write_over, "replaced by a backup": replace_by_copy}
+LOSES = {"cut to nothing": cut_to_nothing, "cut in half": cut_in_half,
+         "cut in the first events": cut_in_the_first_events, "written over": write_over,
+         "replaced by a backup": replace_by_copy}
 REMOVED = "was removed or replaced while it was in use"
 OURS = [REMOVED, "was cut or overwritten while it was in use", "was overwritten while it was in use",
         "is no queue of this version, or damaged", "its queue cannot be used, clients get 500", "cannot be opened",
