@@ -1,8 +1,9 @@
 /* Power is lost, at any step of a synced queue's life. Every version of each sector that was written since the last
  * sync is kept; a disk may then hold any of them in any combination, with sectors of 512 bytes that are whole. For each
  * step some of these disks are drawn, and the queue is opened on each: all that was answered as synced and not
- * delivered is there, each record is one that was appended, whole, and it works on. SPDX-License-Identifier: Apache-2.0
- */
+ * delivered is there, each record is one that was appended, whole, and it works on.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "steps.h"
 
 #include <apr_strings.h>
