@@ -22,7 +22,7 @@ VICTIMS = ["child", "sender", "parent", "everything", "Firehose"]
 OF_THE_DEAD = ["exit signal Killed", "delivery has failed", "AH01215", "AH02550", "AH01223", "AH02651", "AH00484",
                "Premature end of script headers", "End of script output before headers", "clickstream: ", "AH01239",
                "AH01257", "AH00052", "AH01252", "AH01254", "daemon process died", "AH10500", "AH02833", "AH00045",
-               "AH10245", "AH10246", "AH01258", "clients get 503",
+               "AH10245", "AH10246", "AH01258", "AH01261", "clients get 503",
                "AH00046"]  # a worker that waits for the rest of a body is not asked twice
 
 
