@@ -145,10 +145,10 @@ void cs_report_failed(cs_report_t *report, const cs_sink_result_t *result, apr_t
     if (!result->reason)
         return;
     cs_queue_stats(&stats, report->queue);
-    if (begins) {
-        trouble->since = now;
+    if (begins)
         trouble->failures = trouble->most_waiting = 0;
-    }
+    if (begins || now < trouble->since) /* somebody has set the clock back */
+        trouble->since = now;
     trouble->failures++;
     trouble->last = now;
     if (stats.waiting > trouble->most_waiting)

@@ -125,6 +125,13 @@ def give_to_user(path):
         shutil.chown(path, user, pwd.getpwnam(user).pw_gid)
 
 
+def preloaded(name, **more):
+    """An environment with tests/httpd/`name`.c before all libraries, and what else that reads."""
+    library = BUILD / f"tests/httpd/.libs/{name}.so"
+    assert library.exists(), f"make check makes {library}"
+    return {"LD_PRELOAD": " ".join(filter(None, [os.environ.get("LD_PRELOAD"), str(library)])), **more}
+
+
 def is_running(pid):
     try:
         state = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
@@ -136,6 +143,14 @@ def is_running(pid):
 def prepare_child():
     resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY,) * 2)
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: no server outlives its test
+
+
+def is_of_event_mpm(backtrace):
+    """Whether a child died of what httpd does by itself. 2.4.71's event MPM, without any module of ours, crashes in one
+    of a hundred hard stops that meet a worker which is just done with a connection: its main thread closes the sockets
+    of all workers (close_worker_sockets), and reads one that is just being freed."""
+    main = str(backtrace).rpartition("\nThread 1 ")[2].splitlines()
+    return len(main) > 2 and " in apr_os_sock_get ()" in main[1] and "mod_mpm_event.so" in main[2]
 
 
 class Httpd:
@@ -217,11 +232,7 @@ class Httpd:
         return self.log().count("resuming normal operations") > before
 
     def stop(self):
-        """A hard stop, once no connection is under way.
-
-        2.4.71's event MPM, without any module of ours, crashes in one of a hundred hard stops that meet a worker which
-        is just done with a connection (close_worker_sockets).
-        """
+        """A hard stop, once no connection is under way: see is_of_event_mpm()."""
         if self.process and self.process.poll() is None:
             with contextlib.suppress(TimeoutError):
                 wait_for(lambda: not self._has_connections(), 0.3, "the last connection's end")
@@ -273,7 +284,7 @@ class Httpd:
     def backtraces(self):
         """Of what crashed, where there is a gdb to tell: a crash that comes once a day must not go unexplained."""
         cores = list((self.root / "cores").iterdir())
-        if not cores or not shutil.which("gdb"):
+        if not shutil.which("gdb"):
             return cores
         return [subprocess.run(["gdb", "-batch", "-ex", "thread apply all bt", HTTPD, str(core)], capture_output=True,
                                text=True, timeout=60, check=False).stdout for core in cores]
@@ -281,7 +292,11 @@ class Httpd:
     def check_log(self):
         """No warning of ours, no error, no crash that the test did not expect."""
         complaints = self.complaints()
-        assert not complaints, "\n".join([*complaints, *map(str, self.backtraces())])
+        crashes = [line for line in complaints if "exit signal Segmentation fault" in line]
+        backtraces = self.backtraces() if crashes else []
+        if self.mpm == "event" and len(backtraces) == len(crashes) and all(map(is_of_event_mpm, backtraces)):
+            complaints = [line for line in complaints if line not in crashes]
+        assert not complaints, "\n".join([*complaints, *map(str, backtraces)])
 
     # --- requests ---
 

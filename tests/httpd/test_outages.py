@@ -23,7 +23,7 @@ import pytest
 from conftest import KEYS, running_fake
 from fake_proxy import FakeProxy
 from load import Load, event, lines_of
-from server import BUILD, Httpd, firehose_stream, is_running, wait_for
+from server import Httpd, firehose_stream, is_running, preloaded, wait_for
 
 # What the log says: when it starts, each minute while it lasts, and when it ends.
 STARTS = re.compile(r"\[clickstream:warn\] \[pid (?P<pid>\d+)\] stream clicks: delivery has failed: "
@@ -36,7 +36,6 @@ AT_ONCE = 3  # cases
 WARMING = 50  # requests before any is looked at
 LONGEST_REQUEST = 5.0  # seconds: how fast they are is seen in the figures, this only tells that none hangs
 HOSTS_NAME = "firehose.test"  # it stands in the fake's certificate
-NAMES = BUILD / "tests/httpd/.libs/names.so"
 
 
 class World:
@@ -99,9 +98,8 @@ def names(world):
     """Firehose has a name that only a file of ours knows: see names.c."""
     world.names = world.fake.directory / "names"
     write_names(world, "127.0.0.1")
-    preload = " ".join(filter(None, [os.environ.get("LD_PRELOAD"), str(NAMES)]))
     world.endpoint = f"https://{HOSTS_NAME}:{world.fake.port}"
-    yield {"LD_PRELOAD": preload, "CLICKSTREAM_TEST_NAMES": str(world.names)}
+    yield preloaded("names", CLICKSTREAM_TEST_NAMES=str(world.names))
 
 
 def write_names(world, text):

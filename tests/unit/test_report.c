@@ -67,6 +67,19 @@ START_TEST(an_outage_has_a_line_at_its_begin_one_a_minute_and_one_at_its_end)
 }
 END_TEST
 
+START_TEST(an_outage_has_its_lines_though_the_clock_is_set_back)
+{
+    open_queue();
+    append(1);
+    cs_report_failed(&report, &failure, START);
+    cs_report_failed(&report, &failure, START - 25000 * SECOND);
+    ck_assert_int_eq(lines("stream clicks: delivery still fails after 0 s, 2 failures"), 1);
+    cs_report_recovered(&report, START - 24990 * SECOND);
+    ck_assert_int_eq(lines("stream clicks: delivers again after 10 s and 2 failures"), 1);
+    cs_queue_close(queue);
+}
+END_TEST
+
 START_TEST(an_outage_is_one_whichever_process_delivers)
 {
     open_queue();
@@ -251,6 +264,7 @@ Suite *report_suite(void)
     TCase *tests = test_case("report");
 
     tcase_add_test(tests, an_outage_has_a_line_at_its_begin_one_a_minute_and_one_at_its_end);
+    tcase_add_test(tests, an_outage_has_its_lines_though_the_clock_is_set_back);
     tcase_add_test(tests, an_outage_is_one_whichever_process_delivers);
     tcase_add_test(tests, trouble_that_comes_and_goes_has_few_lines);
     tcase_add_test(tests, what_is_known_of_trouble_is_on_the_board);
