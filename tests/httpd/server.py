@@ -26,6 +26,7 @@ LIBEXECDIR = os.environ.get("HTTPD_LIBEXECDIR", "/usr/lib/apache2/modules")
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BUILDDIR", TOP))
 MODULE = BUILD / "mod_clickstream/.libs/mod_clickstream.so"
+PRELOAD = os.environ.get("HTTPD_PRELOAD", "")  # of a build with sanitizers: what must be in httpd before the module
 MPMS = ("event", "worker", "prefork")
 
 # What apps of the first implementation send.
@@ -129,7 +130,7 @@ def preloaded(name, **more):
     """An environment with tests/httpd/`name`.c before all libraries, and what else that reads."""
     library = BUILD / f"tests/httpd/.libs/{name}.so"
     assert library.exists(), f"make check makes {library}"
-    return {"LD_PRELOAD": " ".join(filter(None, [os.environ.get("LD_PRELOAD"), str(library)])), **more}
+    return {"LD_PRELOAD": f"{PRELOAD} {library}", **more}
 
 
 def is_running(pid):
@@ -163,6 +164,8 @@ class Httpd:
         self.mpm = mpm
         self.expected_errors = []  # texts of warnings and errors that this test provokes
         self.environment = {key: value for key, value in os.environ.items() if not FOREIGN.match(key)}
+        if PRELOAD:
+            self.environment["LD_PRELOAD"] = PRELOAD
         self.environment.update(environment or {})
         self.process = None
         self.queues = self.root / "queues"
