@@ -211,7 +211,7 @@ void cs_environment_answer(const cs_collect_t *collect, apr_pool_t *pool)
     length = strlen(head);
     whole = apr_palloc(pool, length + collect->body.length + 1); /* one write, so that it costs one wake-up */
     memcpy(whole, head, length);
-    if (collect->body.length)
+    if (collect->body.at)
         memcpy(whole + length, collect->body.at, collect->body.length);
     write_all(whole, length + collect->body.length);
     drain();

@@ -172,6 +172,7 @@ static const char *unknown(const char *name, apr_pool_t *pool)
 
 static const char *compile_fields(const cs_location_t *location, apr_pool_t *pool)
 {
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): there is a location wherever there was no error */
     for (int i = 0; location->fields && i < location->fields->nelts; i++) {
         cs_field_t *field = &APR_ARRAY_IDX(location->fields, i, cs_field_t);
         const char *error = NULL;
@@ -239,7 +240,7 @@ static const char *check_streams(const reader_t *reader)
     const cs_location_t *location = reader->location;
     const char *error = NULL;
 
-    if (location->deliver_to)
+    if (location->deliver_to) /* NOLINT(clang-analyzer-core.NullDereference): as above */
         error = cs_server_check_stream(reader->server, "ClickstreamDeliverTo", location->deliver_to, reader->pool);
     if (error)
         return at_line(reader, reader->deliver, error);

@@ -232,8 +232,8 @@ const char *cs_key_public(cs_key_t **key, const char *path, apr_pool_t *pool)
 {
     cs_key_t found = {.secret = NULL};
     const char *error;
-    apr_size_t size;
-    char *bytes;
+    apr_size_t size = 0;
+    char *bytes = NULL;
 
     if ((error = read_file(&bytes, &size, path, pool)))
         return error;

@@ -198,7 +198,7 @@ const char *cs_value_read_flags(void *settings, const cs_setting_t *row, int arg
                                 apr_pool_t *pool)
 {
     apr_int64_t *flags = cs_value_number(settings, row);
-    apr_int64_t bit, more = 0;
+    apr_int64_t bit = 0, more = 0;
 
     for (int i = 0; i < argc; i++) {
         const char *error;

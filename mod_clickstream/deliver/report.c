@@ -85,7 +85,7 @@ void cs_report_settled(cs_report_t *report, int events)
 
 static int bucket_of(apr_interval_time_t latency)
 {
-#define BOUND(milliseconds) apr_time_from_msec((apr_interval_time_t)milliseconds),
+#define BOUND(milliseconds) apr_time_from_msec((apr_interval_time_t)(milliseconds)),
     static const apr_interval_time_t bounds[] = {CS_LATENCY_BOUNDS(BOUND)};
 #undef BOUND
     int i = 0;

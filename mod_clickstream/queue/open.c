@@ -93,7 +93,8 @@ static content_t look_at(apr_size_t *capacity, int fd)
 
     if (header && fstat(fd, &info) == 0 && pread(fd, header, sizeof(*header), 0) >= 0) {
         *capacity = (apr_size_t)header->capacity;
-        if (memcmp(header, nothing, sizeof(*header)) == 0)
+        if (memcmp(header, nothing, sizeof(*header)) ==
+            0)                    /* NOLINT(bugprone-suspicious-memory-comparison): of a file */
             content = FILE_EMPTY; /* new, or whoever made it died before it was done */
         else if (memcmp(header->magic, QUEUE_MAGIC, sizeof(header->magic)) == 0 && header->version == QUEUE_VERSION &&
                  header->mutex_size == sizeof(pthread_mutex_t) && header->capacity >= HEADER_SIZE &&
@@ -107,7 +108,7 @@ static content_t look_at(apr_size_t *capacity, int fd)
 /* Writes the whole file, so that a full disk is found now and not as a SIGBUS later. */
 static apr_status_t fill(int fd, apr_size_t size)
 {
-    static const char zeros[ZEROS];
+    static char zeros[ZEROS]; /* not const, which would put them into the program's file */
 
     if (ftruncate(fd, 0) != 0)
         return errno;
@@ -136,6 +137,7 @@ static apr_status_t make(const opening_t *opening, int fd, const char *path)
     if ((status = map_file(&queue, fd, opening->capacity)) != APR_SUCCESS)
         return status;
     queue_step();
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): errno is not 0 where map_file() fails */
     queue.header->version = QUEUE_VERSION;
     queue.header->mutex_size = sizeof(pthread_mutex_t);
     queue.header->capacity = opening->capacity;
@@ -348,7 +350,7 @@ apr_status_t cs_queue_open(cs_queue_t **queue, const cs_queue_options_t *options
     }
     opened->synced = options->synced;
     opened->watched = options->watched;
-    opened->life = opened->header->lives;
+    opened->life = opened->header->lives; /* NOLINT(clang-analyzer-core.NullDereference): as in make() */
     opened->path = strdup(opening.path);
     if (!opened->path) {
         cs_queue_close(opened);
