@@ -49,8 +49,10 @@ static cs_queue_t *open_queue(const program_t *program, const cs_stream_t *strea
     if (!stream)
         return NULL;
     options = cs_intake_queue(&program->server, stream);
-    if (access(program->server.queue_dir, F_OK) != 0) /* what is wrong with the folder, the queue will say */
+    if (access(program->server.queue_dir, F_OK) != 0) { /* what is wrong with the folder, the queue will say */
         cs_disk_make_directory(&made, program->server.queue_dir, CS_DISK_PRIVATE, program->pool);
+        cs_disk_share_directory(program->server.queue_dir, program->server.queue_group);
+    }
     cs_queue_open(&queue, &options, &errors);
     return queue;
 }
@@ -115,7 +117,7 @@ static void serve(program_t *program)
     signal(SIGTERM, SIG_IGN); /* which httpd sends as soon as it has the answer: we have a moment's work left */
     cs_environment_answer(&collect, program->pool);
     if (is_unattended(queue) || is_unattended(rejects))
-        cs_handover_send(program->conf, program->server.queue_dir, program->pool);
+        cs_handover_send(program->conf, &program->server, program->pool);
 }
 
 int main(void)

@@ -47,8 +47,15 @@ static const char *check_room(apr_uint64_t *promised, const ctl_t *ctl, const cs
 static const char *check_disk(const ctl_t *ctl)
 {
     const char *error = check_folder("ClickstreamQueueDir", ctl->server.queue_dir, ctl->pool);
+    const cs_group_t *group = ctl->server.queue_group;
     apr_uint64_t promised = 0;
 
+    if (!error && !cs_disk_is_member(group))
+        error =
+            apr_psprintf(ctl->pool,
+                         "ClickstreamQueueGroup %s: this user is no member of it, and cannot give it files: have it "
+                         "made a member, or leave the line out",
+                         group->name);
     for (int i = 0; !error && i < ctl->server.streams->nelts; i++) {
         const cs_stream_t *stream = APR_ARRAY_IDX(ctl->server.streams, i, const cs_stream_t *);
         error = check_room(&promised, ctl, stream);

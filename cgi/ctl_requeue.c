@@ -177,8 +177,10 @@ static int open_queue(requeue_t *requeue)
     if (status != APR_SUCCESS)
         ctl_complain("ClickstreamQueueDir %s cannot be made: %s: make it, and let this user write it", directory,
                      strerror(status));
-    else
+    else {
+        cs_disk_share_directory(directory, requeue->ctl->server.queue_group); /* what is wrong, the queue will say */
         status = cs_queue_open(&requeue->queue, &options, requeue->ctl->log);
+    }
     return status == APR_SUCCESS ? EX_OK : EX_UNAVAILABLE;
 }
 

@@ -36,6 +36,7 @@ static void *drain(void *data)
     lane->status = cs_sender_drain(&(cs_sender_options_t){.queue = lane->queue,
                                                           .stream = lane->stream,
                                                           .directory = lane->ctl->server.queue_dir,
+                                                          .group = lane->ctl->server.queue_group,
                                                           .log = lane->ctl->log,
                                                           .stop = &stop,
                                                           .pool = lane->pool},

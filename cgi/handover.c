@@ -64,17 +64,21 @@ static const char *find_program(const char *conf, apr_pool_t *pool)
     return CS_BINDIR "/clickstreamctl";
 }
 
-static int open_log(const char *directory, apr_pool_t *pool)
+static int open_log(const cs_server_t *server, apr_pool_t *pool)
 {
-    const char *path = apr_pstrcat(pool, directory, "/clickstream.log", NULL);
+    const char *path = apr_pstrcat(pool, server->queue_dir, "/clickstream.log", NULL);
     struct stat info;
+    int fd;
 
     if (lstat(path, &info) == 0 && info.st_size > LOG_MOST)
         rename(path, apr_pstrcat(pool, path, ".1", NULL));
-    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd >= 0)
+        cs_disk_share(fd, server->queue_group);
+    return fd;
 }
 
-void cs_handover_send(const char *conf, const char *directory, apr_pool_t *pool)
+void cs_handover_send(const char *conf, const cs_server_t *server, apr_pool_t *pool)
 {
     const char *program = find_program(conf, pool);
     const char *const arguments[] = {"clickstreamctl", "-f", conf, "send", "-t", PATIENCE, NULL};
@@ -88,7 +92,7 @@ void cs_handover_send(const char *conf, const char *directory, apr_pool_t *pool)
     signal(SIGPIPE, SIG_DFL);
     if (chdir("/") != 0) /* or a folder that it has no use for could not be removed */
         _exit(1);
-    if ((log = open_log(directory, pool)) >= 0)
+    if ((log = open_log(server, pool)) >= 0)
         dup2(log, STDERR_FILENO);
     execve(program, (char *const *)(apr_uintptr_t)arguments, environment);
     dprintf(STDERR_FILENO, "clickstream.cgi: %s cannot be run: put it beside %s\n", program, conf);

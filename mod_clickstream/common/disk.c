@@ -6,6 +6,7 @@
 #include <apr_strings.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -40,6 +41,50 @@ apr_status_t cs_disk_read(char *bytes, apr_size_t *length, int fd)
             return errno;
     }
     return APR_SUCCESS;
+}
+
+int cs_disk_is_member(const cs_group_t *group)
+{
+    gid_t groups[NGROUPS_MAX];
+    int count;
+
+    if (!group || geteuid() == 0 || getegid() == group->id)
+        return 1;
+    count = getgroups(NGROUPS_MAX, groups);
+    while (count > 0 && groups[count - 1] != group->id)
+        count--;
+    return count > 0;
+}
+
+apr_status_t cs_disk_share(int fd, const cs_group_t *group)
+{
+    struct stat info;
+    mode_t mode;
+
+    if (!group)
+        return APR_SUCCESS;
+    if (fstat(fd, &info) != 0)
+        return errno;
+    if (info.st_uid != geteuid())
+        return APR_SUCCESS;
+    mode = info.st_mode | S_IRGRP | S_IWGRP | (S_ISDIR(info.st_mode) ? S_IXGRP : 0);
+    if (info.st_gid != group->id && fchown(fd, (uid_t)-1, group->id) != 0) /* first, or the old group could read it */
+        return errno;
+    return info.st_mode == mode || fchmod(fd, mode & ~(mode_t)S_IFMT) == 0 ? APR_SUCCESS : errno;
+}
+
+apr_status_t cs_disk_share_directory(const char *directory, const cs_group_t *group)
+{
+    apr_status_t status;
+    int fd;
+
+    if (!group)
+        return APR_SUCCESS;
+    if ((fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+        return errno;
+    status = cs_disk_share(fd, group);
+    close(fd);
+    return status;
 }
 
 const char *cs_disk_parent(const char *path, apr_pool_t *pool)

@@ -5,6 +5,7 @@
 
 #include <apr_file_info.h>
 #include <apr_pools.h>
+#include <apr_user.h>
 
 /* Syncs a folder, so that a file made or renamed in it outlives a loss of power. */
 apr_status_t cs_disk_sync_directory(const char *directory);
@@ -21,6 +22,20 @@ apr_status_t cs_disk_read(char *bytes, apr_size_t *length, int fd);
 /* Makes a folder of that mode, and those above it, which everybody may search as usual. `*made` tells whether it was
  * not there before. ENOTDIR: something else is in its place. */
 apr_status_t cs_disk_make_directory(int *made, const char *directory, apr_fileperms_t mode, apr_pool_t *pool);
+
+/* Who else may read and write what is made in a folder with queues; NULL stands for nobody. */
+typedef struct cs_group_t {
+    const char *name;
+    apr_gid_t id;
+} cs_group_t;
+
+/* Whether this process can give it files; root can. */
+int cs_disk_is_member(const cs_group_t *group);
+
+/* Gives a file or a folder to the group, if it is this user's own; another's stays as it is. EPERM: this user is not a
+ * member, and nothing was changed. */
+apr_status_t cs_disk_share(int fd, const cs_group_t *group);
+apr_status_t cs_disk_share_directory(const char *directory, const cs_group_t *group);
 
 /* The folder above, "/" at last. */
 const char *cs_disk_parent(const char *path, apr_pool_t *pool);

@@ -14,20 +14,21 @@
 
 /* The kinds of value, and the C type that holds each. Unset is NULL for pointers and CS_UNSET for numbers. */
 #define CS_UNSET (-1)
-typedef const char *cs_type_TEXT_t;            /* any text */
-typedef const char *cs_type_PATH_t;            /* an absolute path */
-typedef const char *cs_type_NAME_t;            /* a stream's name */
-typedef const char *cs_type_URL_t;             /* https://…, or http:// on loopback */
-typedef apr_int64_t cs_type_SIZE_t;            /* bytes: 512, 64K, 64M, 1G */
-typedef apr_int64_t cs_type_TIME_t;            /* microseconds, as apr_time_t: 200ms, 5s, 1m, 2h, 395d */
-typedef apr_int64_t cs_type_COUNT_t;           /* a whole number */
-typedef apr_int64_t cs_type_CHOICE_t;          /* one of a few words: its place in the row's `choices` */
-typedef apr_int64_t cs_type_FLAGS_t;           /* some of a few words: a bit for each place in `choices`; or none */
-typedef apr_array_header_t *cs_type_WORDS_t;   /* const char *, one or more; replaces what was inherited */
-typedef apr_array_header_t *cs_type_ORIGINS_t; /* WORDS, each checked to be an origin */
-typedef apr_array_header_t *cs_type_CLIENTS_t; /* cs_client_t, one a line; replaces what was inherited */
-typedef apr_array_header_t *cs_type_TAGS_t;    /* cs_tag_t, likewise */
-typedef apr_array_header_t *cs_type_FIELDS_t;  /* cs_field_t, likewise */
+typedef const char *cs_type_TEXT_t;               /* any text */
+typedef const char *cs_type_PATH_t;               /* an absolute path */
+typedef const char *cs_type_NAME_t;               /* a stream's name */
+typedef const struct cs_group_t *cs_type_GROUP_t; /* of this system's */
+typedef const char *cs_type_URL_t;                /* https://…, or http:// on loopback */
+typedef apr_int64_t cs_type_SIZE_t;               /* bytes: 512, 64K, 64M, 1G */
+typedef apr_int64_t cs_type_TIME_t;               /* microseconds, as apr_time_t: 200ms, 5s, 1m, 2h, 395d */
+typedef apr_int64_t cs_type_COUNT_t;              /* a whole number */
+typedef apr_int64_t cs_type_CHOICE_t;             /* one of a few words: its place in the row's `choices` */
+typedef apr_int64_t cs_type_FLAGS_t;              /* some of a few words: a bit for each place in `choices`; or none */
+typedef apr_array_header_t *cs_type_WORDS_t;      /* const char *, one or more; replaces what was inherited */
+typedef apr_array_header_t *cs_type_ORIGINS_t;    /* WORDS, each checked to be an origin */
+typedef apr_array_header_t *cs_type_CLIENTS_t;    /* cs_client_t, one a line; replaces what was inherited */
+typedef apr_array_header_t *cs_type_TAGS_t;       /* cs_tag_t, likewise */
+typedef apr_array_header_t *cs_type_FIELDS_t;     /* cs_field_t, likewise */
 typedef struct cs_cookie_t *cs_type_COOKIE_t;
 typedef apr_array_header_t *cs_type_STREAMS_t; /* cs_stream_t *, one a line */
 
@@ -55,6 +56,8 @@ enum { CS_ACK_QUEUED, CS_ACK_SYNCED };
 /* Server-wide. */
 #define CS_SERVER_SETTINGS(X)                                                                                          \
     X(PATH, queue_dir, "ClickstreamQueueDir", NULL, 0, 0, NULL, "directory", "Folder of the queue files")              \
+    X(GROUP, queue_group, "ClickstreamQueueGroup", NULL, 0, 0, NULL, "group",                                          \
+      "Whose members may read and write the queue files")                                                              \
     X(STREAMS, streams, "ClickstreamStream", NULL, 0, 0, NULL, "name firehose|file [option=value] ...",                \
       "A stream that events are delivered to")
 

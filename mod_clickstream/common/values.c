@@ -4,8 +4,11 @@
 
 #include <apr_lib.h>
 #include <apr_strings.h>
+#include <apr_user.h>
 #include <string.h>
 #include <strings.h>
+
+#include "common/disk.h"
 
 int cs_value_is_number(const cs_setting_t *row)
 {
@@ -169,6 +172,17 @@ static const char *read_text(void **value, const cs_setting_t *row, const char *
     return NULL;
 }
 
+static const char *read_group(void **value, const char *word, apr_pool_t *pool)
+{
+    cs_group_t *group = apr_palloc(pool, sizeof(*group));
+
+    group->name = apr_pstrdup(pool, word);
+    if (!*word || apr_gid_get(&group->id, word, pool) != APR_SUCCESS)
+        return apr_psprintf(pool, "there is no group \"%s\" here: write one that getent group shows", word);
+    *value = group;
+    return NULL;
+}
+
 const char *cs_value_read_words(void *settings, const cs_setting_t *row, int argc, const char *const *argv,
                                 apr_pool_t *pool)
 {
@@ -191,6 +205,8 @@ const char *cs_value_read(void *settings, const cs_setting_t *row, const char *w
         return cs_value_read_choice(cs_value_number(settings, row), row, word, pool);
     if (cs_value_is_number(row))
         return cs_value_read_number(cs_value_number(settings, row), row, word, pool);
+    if (row->kind == GROUP)
+        return read_group(cs_value_pointer(settings, row), word, pool);
     return read_text(cs_value_pointer(settings, row), row, word, pool);
 }
 

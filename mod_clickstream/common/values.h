@@ -11,6 +11,7 @@ typedef enum {
     PATH,
     NAME,
     URL,
+    GROUP,
     SIZE,
     TIME,
     COUNT,

@@ -13,7 +13,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/disk.h"
 
 #define FIXED 128 /* more than the names, the punctuation and the time of a line */
 #define LOCK_STEP apr_time_from_msec(10)
@@ -65,7 +64,8 @@ static apr_status_t open_locked(int *fd, const char *path)
     }
 }
 
-apr_status_t cs_rejects_append(const char *path, cs_span_t record, const char *reason, apr_time_t now, apr_pool_t *pool)
+apr_status_t cs_rejects_append(const char *path, const cs_group_t *group, cs_span_t record, const char *reason,
+                               apr_time_t now, apr_pool_t *pool)
 {
     cs_span_t line = line_of(record, reason, now, pool);
     struct stat before;
@@ -74,6 +74,7 @@ apr_status_t cs_rejects_append(const char *path, cs_span_t record, const char *r
 
     if (status != APR_SUCCESS)
         return status;
+    cs_disk_share(fd, group); /* where it cannot be, the queue has said so; the record matters more */
     if (fstat(fd, &before) != 0)
         status = errno;
     else if ((status = write_line(fd, line)) != APR_SUCCESS) {

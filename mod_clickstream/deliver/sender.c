@@ -33,7 +33,8 @@ typedef struct sender_t {
     cs_sink_t *sink;
     apr_pool_t *pool;
     const char *rejected_path;
-    apr_time_t drain_until; /* 0: we do not drain, but deliver for ever */
+    const cs_group_t *group; /* of that file */
+    apr_time_t drain_until;  /* 0: we do not drain, but deliver for ever */
 
     apr_uint64_t cursor; /* in the queue: what comes behind it is in no batch yet */
     cs_batch_t *open;    /* being filled; NULL: none */
@@ -163,7 +164,8 @@ static void reject(sender_t *sender, cs_batch_t *batch, const cs_sink_result_t *
 {
     cs_batch_event_t event = APR_ARRAY_IDX(batch->events, 0, cs_batch_event_t);
     apr_time_t now = apr_time_now();
-    apr_status_t status = cs_rejects_append(sender->rejected_path, event.data, result->reason, now, batch->pool);
+    apr_status_t status =
+        cs_rejects_append(sender->rejected_path, sender->group, event.data, result->reason, now, batch->pool);
     cs_sink_result_t unwritten = {.reason = sender->rejected_path,
                                   .advice = "free room on that disk, or let httpd's user write there"};
 
@@ -377,6 +379,7 @@ static apr_status_t be_sender(const cs_sender_options_t *options, apr_time_t dra
 
     apr_pool_create(&sender.pool, options->pool);
     APR_RING_INIT(&sender.retries, cs_batch_t, link);
+    sender.group = options->group;
     sender.rejected_path = apr_pstrcat(sender.pool, options->directory, "/", options->stream->name, ".rejected", NULL);
     sender.report = cs_report_begin(options->queue, options->stream->name, options->log);
     status = create(&sender.sink, &(cs_sink_options_t){.stream = options->stream,

@@ -18,7 +18,8 @@
 typedef struct cs_sender_options_t {
     cs_queue_t *queue;
     const cs_stream_t *stream;
-    const char *directory; /* of the file for what is rejected */
+    const char *directory;   /* of the file for what is rejected */
+    const cs_group_t *group; /* who else may read and write that file */
     const cs_log_t *log;
     const int *stop; /* read atomically: not 0 means to come to an end */
     apr_pool_t *pool;

@@ -77,6 +77,7 @@ static cs_sender_options_t sender_options(const lane_t *lane)
     return (cs_sender_options_t){.queue = lane->queue,
                                  .stream = lane->stream,
                                  .directory = lane->queue_options.directory,
+                                 .group = lane->queue_options.group,
                                  .log = lane->log,
                                  .stop = &child.stop,
                                  .pool = lane->pool};

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <http_core.h>
+#include <pwd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,28 +22,42 @@ static int refuse(server_rec *server, apr_status_t status, const char *sentence)
     return HTTP_INTERNAL_SERVER_ERROR;
 }
 
-/* Whether httpd's user can make files there. Asked as that user: only so every folder above it counts. */
-static int writable_by_user(const char *directory)
+enum { USABLE, UNWRITABLE, UNSHARED };
+
+static int try_directory(const char *directory, const cs_group_t *group)
 {
+    if (access(directory, W_OK | X_OK) != 0)
+        return UNWRITABLE;
+    return cs_disk_is_member(group) && cs_disk_share_directory(directory, group) == APR_SUCCESS ? USABLE : UNSHARED;
+}
+
+/* Whether httpd's user can make files there, and give them to the group. Asked as that user: only so every folder above
+ * it counts, and what the user may not do to its own files stays undone. */
+static int try_as_user(const char *directory, const cs_group_t *group)
+{
+    const struct passwd *user = getpwuid(ap_unixd_config.user_id);
+    gid_t own = ap_unixd_config.group_id;
     int status;
     pid_t pid;
 
     if (geteuid() != 0)
-        return access(directory, W_OK | X_OK) == 0;
+        return try_directory(directory, group);
     pid = fork();
-    if (pid == 0)
-        _exit(setgroups(1, &ap_unixd_config.group_id) != 0 || setgid(ap_unixd_config.group_id) != 0 ||
-              setuid(ap_unixd_config.user_id) != 0 || access(directory, W_OK | X_OK) != 0);
+    if (pid == 0) /* the groups that httpd gives its children */
+        _exit((user ? initgroups(user->pw_name, own) : setgroups(1, &own)) != 0 || setgid(own) != 0 ||
+                      setuid(ap_unixd_config.user_id) != 0
+                  ? UNWRITABLE
+                  : try_directory(directory, group));
     while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
-    return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    return pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : UNWRITABLE;
 }
 
 /* Only a folder that we made ourselves is given to httpd's user. */
 static int make_directory(server_rec *server, const char *what, const char *directory, apr_fileperms_t mode,
-                          apr_pool_t *pool)
+                          const cs_group_t *group, apr_pool_t *pool)
 {
-    int made;
+    int made, usability;
     apr_status_t status = cs_disk_make_directory(&made, directory, mode, pool);
 
     if (made && geteuid() == 0 && chown(directory, ap_unixd_config.user_id, ap_unixd_config.group_id) != 0)
@@ -51,7 +66,14 @@ static int make_directory(server_rec *server, const char *what, const char *dire
         return refuse(server, status,
                       apr_psprintf(pool, "%s %s cannot be made: make it, and give it to httpd's user %s", what,
                                    directory, ap_unixd_config.user_name));
-    if (!writable_by_user(directory))
+    usability = try_as_user(directory, group);
+    if (usability == UNSHARED)
+        return refuse(server, 0,
+                      apr_psprintf(pool,
+                                   "ClickstreamQueueGroup %s: httpd's user %s is no member of it, and cannot give it "
+                                   "files: usermod -aG %s %s",
+                                   group->name, ap_unixd_config.user_name, group->name, ap_unixd_config.user_name));
+    if (usability != USABLE)
         return refuse(server, 0,
                       apr_psprintf(pool,
                                    "%s %s cannot be written by httpd's user %s: chown it to that user, and let "
@@ -93,13 +115,14 @@ int cs_start(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec 
     (void)plog;
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG || !settings->streams)
         return OK; /* at start httpd reads its configuration twice; this was the first time */
-    result = make_directory(server, "ClickstreamQueueDir", settings->queue_dir, CS_DISK_PRIVATE, ptemp);
+    result = make_directory(server, "ClickstreamQueueDir", settings->queue_dir, CS_DISK_PRIVATE, settings->queue_group,
+                            ptemp);
     for (int i = 0; result == OK && i < settings->streams->nelts; i++) {
         const cs_stream_t *stream = APR_ARRAY_IDX(settings->streams, i, cs_stream_t *);
         result = check_room(&promised, server, settings, stream, ptemp);
         if (result == OK && stream->sink == CS_SINK_FILE)
             result = make_directory(server, apr_psprintf(ptemp, "ClickstreamStream %s file path", stream->name),
-                                    stream->path, APR_FPROT_OS_DEFAULT, ptemp);
+                                    stream->path, APR_FPROT_OS_DEFAULT, NULL, ptemp);
     }
     if (result != OK)
         return result;

@@ -8,6 +8,7 @@ cs_queue_options_t cs_intake_queue(const cs_server_t *server, const cs_stream_t 
 {
     return (cs_queue_options_t){.directory = server->queue_dir,
                                 .name = stream->name,
+                                .group = server->queue_group,
                                 .capacity = stream->queue,
                                 .synced = stream->ack == CS_ACK_SYNCED};
 }

@@ -39,7 +39,18 @@ static apr_status_t lock_file(int fd, int how)
     return APR_SUCCESS;
 }
 
-static apr_status_t open_file(int *fd, const char *path, int more)
+/* A file that the group cannot have is a queue all the same. */
+static void share(int fd, const opening_t *opening, const char *path)
+{
+    apr_status_t status = cs_disk_share(fd, opening->options->group);
+
+    if (status != APR_SUCCESS)
+        cs_log(opening->log, CS_LOG_WARNING, status,
+               "stream %s: queue %s cannot be given to ClickstreamQueueGroup %s: make the file's owner a member of it",
+               opening->options->name, path, opening->options->group->name);
+}
+
+static apr_status_t open_file(int *fd, const opening_t *opening, const char *path, int more)
 {
     struct stat info;
 
@@ -47,8 +58,10 @@ static apr_status_t open_file(int *fd, const char *path, int more)
     *fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | more, 0600);
     if (*fd < 0)
         return errno;
-    if (fstat(*fd, &info) == 0 && S_ISREG(info.st_mode))
+    if (fstat(*fd, &info) == 0 && S_ISREG(info.st_mode)) {
+        share(*fd, opening, path);
         return APR_SUCCESS;
+    }
     close(*fd);
     return EINVAL;
 }
@@ -219,7 +232,7 @@ static apr_status_t resize(const opening_t *opening, cs_queue_t *old)
     }
     snprintf(path, sizeof(path), "%s.new", opening->path);
     unlink(path); /* of one who died here */
-    if ((status = open_file(&fd, path, O_CREAT | O_EXCL)) != APR_SUCCESS)
+    if ((status = open_file(&fd, opening, path, O_CREAT | O_EXCL)) != APR_SUCCESS)
         return status;
     if ((status = make(opening, fd, path)) == APR_SUCCESS &&
         (status = map_file(&wider, fd, opening->capacity)) == APR_SUCCESS) {
@@ -280,7 +293,7 @@ static apr_status_t attempt(cs_queue_t *queue, const opening_t *opening)
 {
     apr_size_t capacity;
     int fd;
-    apr_status_t status = open_file(&fd, opening->path, opening->options->existing ? 0 : O_CREAT);
+    apr_status_t status = open_file(&fd, opening, opening->path, opening->options->existing ? 0 : O_CREAT);
 
     if (status != APR_SUCCESS)
         return status;

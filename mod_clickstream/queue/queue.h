@@ -15,6 +15,7 @@
 #include <apr_pools.h>
 #include <apr_time.h>
 
+#include "common/disk.h"
 #include "common/log.h"
 #include "common/text.h"
 
@@ -23,10 +24,11 @@ typedef struct cs_queue_t cs_queue_t;
 typedef struct cs_queue_options_t {
     const char *directory;
     const char *name;
-    apr_int64_t capacity; /* bytes of the ring; rounded up to whole pages */
-    int synced;           /* an append returns when the disk has it */
-    int watched;          /* a sender looks at the file from time to time, so that an append need not; see below */
-    int existing;         /* only a queue that is there is opened, and as it is: APR_ENOENT, APR_EGENERAL */
+    const cs_group_t *group; /* who else may read and write the file */
+    apr_int64_t capacity;    /* bytes of the ring; rounded up to whole pages */
+    int synced;              /* an append returns when the disk has it */
+    int watched;             /* a sender looks at the file from time to time, so that an append need not; see below */
+    int existing;            /* only a queue that is there is opened, and as it is: APR_ENOENT, APR_EGENERAL */
 } cs_queue_options_t;
 
 /* Opens the queue, and makes it or recovers it where nobody else has it open. A file that is no queue, or a

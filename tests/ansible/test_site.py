@@ -322,7 +322,7 @@ def test_tls_tokens_and_touchwood(server, certificate, tmp_path):
         **certificate, clickstream_server_streams=STREAMS, clickstream_server_tls="files", clickstream_server_auth="jwt",
         clickstream_server_clients=[{"id": "app", "secret": SECRET}], clickstream_server_origins=["https://app.example.com"],
         clickstream_server_directives={"ClickstreamAdd": "event_id", "ClickstreamMaxBody": "256K", "ClickstreamPixel": True},
-        clickstream_server_protect_system="strict", clickstream_server_firewall=str(tmp_path / "firewall.yml"),
+        clickstream_server_queue_group="operators", clickstream_server_protect_system="strict", clickstream_server_firewall=str(tmp_path / "firewall.yml"),
         clickstream_webapp_hosting="server")
     assert json.loads(server.chroot.path("/root/ports").read_text()) == [server.port, server.https_port]
     assert SECRET.strip() not in said and "PRIVATE KEY" not in said
@@ -339,6 +339,8 @@ def test_tls_tokens_and_touchwood(server, certificate, tmp_path):
     assert server.request("/clickstream.js", **tls)[0] == 200
     assert [server.mode(f"/etc/clickstream/{name}") for name in ("app.secret", "certificate.pem", "certificate-key.pem")] == \
         ["root:root 600"] * 3
+    assert server.mode("/var/lib/clickstream") == "www-data:operators 770"
+    assert server.mode("/var/lib/clickstream/trial.queue") == "www-data:operators 660"
     assert not server.chroot.path("/etc/clickstream/credentials").exists()  # the keys that it does not need any more
 
 

@@ -3,6 +3,7 @@ to a program that is a process for each request. The contract itself is test_con
 # SPDX-License-Identifier: Apache-2.0
 
 import concurrent.futures
+import grp
 import json
 import os
 import pwd
@@ -261,6 +262,33 @@ def test_trouble_is_in_the_log_beside_the_queue(fake, keys):
         fake.faults([])
         wait_for(lambda: lines_of(fake) == [record(1)], what="the event")
         assert site.log_of_delivery.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_group_shares_what_the_cgi_makes(fake, keys):
+    with Site(fake, keys) as site:
+        group = grp.getgrgid(site.conf.parent.stat().st_gid)
+        site.replace(site.conf, "ClickstreamStream ", f"ClickstreamQueueGroup {group.gr_name}\nClickstreamStream ")
+        assert site.collect(event(1)).status == 200
+        wait_for(lambda: lines_of(fake) == [record(1)], what="the event")
+        made = {path.name: (path.stat().st_mode & 0o777, path.stat().st_gid) for path in [site.queue, *site.queue.iterdir()]}
+        assert made == {name: (0o770 if name == "queue" else 0o660, group.gr_gid) for name in made}
+        assert {"queue", "clicks.queue", "clickstream.log"} <= set(made)
+        checked = site.ctl("check")
+        assert (checked.returncode, checked.stderr) == (0, "")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root is a member of every group, others may be of all that there are")
+def test_a_group_that_the_account_is_no_member_of(fake, keys):
+    """Everything is collected all the same."""
+    with Site(fake, keys) as site:
+        site.expected_errors = ["cannot be given to ClickstreamQueueGroup root: make the file's owner a member of it"]
+        site.replace(site.conf, "ClickstreamStream ", "ClickstreamQueueGroup root\nClickstreamStream ")
+        assert site.ctl("check").stderr.rstrip().endswith(
+            "ClickstreamQueueGroup root: this user is no member of it, and cannot give it files: have it made a member, "
+            "or leave the line out")
+        assert site.collect(event(1)).status == 200
+        wait_for(lambda: lines_of(fake) == [record(1)], what="the event")
+        assert (site.queue / "clicks.queue").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_long_log_is_put_aside(fake, keys):

@@ -1,6 +1,7 @@
 """What wrong configuration says, and what the server makes of its folders, disks and queue files at start."""
 # SPDX-License-Identifier: Apache-2.0
 
+import grp
 import os
 import pwd
 import shutil
@@ -47,6 +48,7 @@ SERVER_LINES = [
     # To httpd an empty first argument is the end of them.
     ('ClickstreamQueueDir ""', "", "an argument is missing"),
     ("ClickstreamQueueDir queues", '"queues"', ABSOLUTE),
+    ("ClickstreamQueueGroup no-such-group", '"no-such-group"', "write one that getent group shows"),
     ("ClickstreamQueueDir /a /b", '"/b"', "is one argument too many"),
     ("ClickstreamStream", "", "an argument is missing"),
     ("ClickstreamStream clicks", "", NAME_FORM),
@@ -388,6 +390,32 @@ def test_owner_and_modes():
     assert modes["queues"] == ("drwx------", user)
     assert modes["clicks.queue"] == ("-rw-------", user)
     assert modes["objects"][1] == user
+
+
+@AS_ROOT
+def test_group_that_the_user_is_no_member_of(server):
+    group = next(entry for entry in grp.getgrall() if entry.gr_gid != pwd.getpwnam(httpd_user()).pw_gid
+                 and httpd_user() not in entry.gr_mem)
+    server.configure(f"ClickstreamQueueGroup {group.gr_name}\n{FILE_STREAM}")
+    check_no_start(server, f"ClickstreamQueueGroup {group.gr_name}: httpd's user {httpd_user()} is no member of it, and "
+                   f"cannot give it files: usermod -aG {group.gr_name} {httpd_user()}")
+
+
+def test_folder_and_files_of_before_are_given_to_the_group():
+    """What was there, and what is made; without the directive they are the user's alone again only by hand."""
+    with Httpd(FILE_STREAM) as server:
+        wait_for(queue_file(server).exists, what="a child to make the queue")
+        group = grp.getgrgid(queue_file(server).stat().st_gid)
+        server.stop()
+        server.configure(f"ClickstreamQueueGroup {group.gr_name}\n"
+                         + FILE_STREAM + "\n" + FILE_STREAM.replace("clicks", "more").replace("objects", "others"),
+                         "ClickstreamDeliverTo clicks")
+        server.start()
+        for path, mode in ((server.queues, "drwxrwx---"), (queue_file(server), "-rw-rw----"),
+                           (queue_file(server).with_name("more.queue"), "-rw-rw----")):
+            wait_for(lambda path=path, mode=mode: path.exists() and stat.filemode(path.stat().st_mode) == mode,
+                     what=f"{path} to be {mode}")
+            assert path.stat().st_gid == group.gr_gid
 
 
 # --- the disk ---

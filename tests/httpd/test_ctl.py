@@ -4,6 +4,7 @@
 import atexit
 import fcntl
 import functools
+import grp
 import json
 import os
 import pathlib
@@ -827,3 +828,36 @@ def test_the_file_stream_of_a_running_httpd():
         wait_for(lambda: list((httpd.root / "objects").glob(".clicks.partial")), what="the open object")
         assert ctl("send", conf=conf) == (0, "", "")
         assert status(conf)["clicks"]["waiting"] == 5
+
+
+# --- as a member of ClickstreamQueueGroup ---
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run programs as a member of a group, and as another user")
+def test_a_member_of_the_group_and_a_stranger(fake, keys):
+    group = grp.getgrgid(pwd.getpwnam(httpd_user()).pw_gid)
+    stranger = {"user": 54321, "group": 54321, "extra_groups": []}
+    member = {**stranger, "extra_groups": [group.gr_gid]}
+    fake.faults([{"kind": "invalid", "matching": '"number":1,'}])
+    with Httpd(f"ClickstreamQueueGroup {group.gr_name}\n" + firehose_stream(fake, "linger=20ms"), environment=keys) as httpd:
+        httpd.expected_errors = ["will never take an event"]
+        rejected, conf = httpd.queues / "clicks.rejected", httpd.root / "httpd.conf"
+        for number in range(3):
+            assert httpd.post(event(number)).status == 200
+        wait_for(lambda: rejected.exists() and len(lines_of(fake)) == 2, what="two events there, and one rejected")
+        assert (rejected.stat().st_mode & 0o777, rejected.stat().st_gid) == (0o660, group.gr_gid)
+
+        assert status(conf, **member)["clicks"]["delivered"] == 2
+        read = subprocess.run(["cat", rejected], capture_output=True, text=True, check=True, **member)
+        assert json.loads(read.stdout)["record"] == record(1)
+        fake.faults([])
+        code, said, complaints = ctl("requeue", rejected, conf=conf, **member)
+        assert (code, complaints) == (0, ""), said
+        wait_for(lambda: record(1) in lines_of(fake), what="the event that was rejected")
+        assert not rejected.exists()
+
+        code, _, complaints = ctl("status", conf=conf, **stranger)
+        assert code != 0 and "Permission denied" in complaints
+        assert httpd.post(event(3)).status == 200
+        wait_for(lambda: record(3) in lines_of(fake), what="one more")
+        owners = {path.stat().st_uid for path in httpd.queues.glob("clicks.queue*")}
+        assert owners == {pwd.getpwnam(httpd_user()).pw_uid}

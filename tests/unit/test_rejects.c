@@ -43,7 +43,7 @@ START_TEST(writes_a_line)
 {
     const char *path = new_path();
 
-    ck_assert_int_eq(cs_rejects_append(path, lines[_i].record, lines[_i].reason, WHEN, pool), APR_SUCCESS);
+    ck_assert_int_eq(cs_rejects_append(path, NULL, lines[_i].record, lines[_i].reason, WHEN, pool), APR_SUCCESS);
     ck_assert_str_eq(test_read(path), lines[_i].line);
 }
 END_TEST
@@ -54,7 +54,7 @@ START_TEST(adds_to_what_is_there)
     struct stat info;
 
     for (int i = 0; i < ELEMENTS(lines); i++) {
-        ck_assert_int_eq(cs_rejects_append(path, lines[i].record, lines[i].reason, WHEN, pool), APR_SUCCESS);
+        ck_assert_int_eq(cs_rejects_append(path, NULL, lines[i].record, lines[i].reason, WHEN, pool), APR_SUCCESS);
         whole = apr_pstrcat(pool, whole, lines[i].line, NULL);
     }
     ck_assert_str_eq(test_read(path), whole);
@@ -69,16 +69,16 @@ START_TEST(leaves_no_half_line)
     const char *path = new_path();
     struct rlimit before, little;
 
-    ck_assert_int_eq(cs_rejects_append(path, lines[0].record, lines[0].reason, WHEN, pool), APR_SUCCESS);
+    ck_assert_int_eq(cs_rejects_append(path, NULL, lines[0].record, lines[0].reason, WHEN, pool), APR_SUCCESS);
     signal(SIGXFSZ, SIG_IGN);
     ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
     little = before;
     little.rlim_cur = strlen(lines[0].line) + 20;
     ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &little), 0);
-    ck_assert_int_ne(cs_rejects_append(path, lines[1].record, lines[1].reason, WHEN, pool), APR_SUCCESS);
+    ck_assert_int_ne(cs_rejects_append(path, NULL, lines[1].record, lines[1].reason, WHEN, pool), APR_SUCCESS);
     ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
     ck_assert_str_eq(test_read(path), lines[0].line);
-    ck_assert_int_eq(cs_rejects_append(path, lines[1].record, lines[1].reason, WHEN, pool), APR_SUCCESS);
+    ck_assert_int_eq(cs_rejects_append(path, NULL, lines[1].record, lines[1].reason, WHEN, pool), APR_SUCCESS);
     ck_assert_str_eq(test_read(path), apr_pstrcat(pool, lines[0].line, lines[1].line, NULL));
 }
 END_TEST
@@ -92,7 +92,7 @@ static void *append_one(void *unused)
     apr_pool_t *own;
 
     apr_pool_create_unmanaged_ex(&own, NULL, NULL);
-    ck_assert_int_eq(cs_rejects_append(path_of_all, lines[1].record, lines[1].reason, WHEN, own), APR_SUCCESS);
+    ck_assert_int_eq(cs_rejects_append(path_of_all, NULL, lines[1].record, lines[1].reason, WHEN, own), APR_SUCCESS);
     apr_pool_destroy(own);
     return unused;
 }
@@ -104,7 +104,7 @@ START_TEST(goes_into_the_file_that_has_the_name)
     pthread_t thread;
     int fd;
 
-    ck_assert_int_eq(cs_rejects_append(path, lines[0].record, lines[0].reason, WHEN, pool), APR_SUCCESS);
+    ck_assert_int_eq(cs_rejects_append(path, NULL, lines[0].record, lines[0].reason, WHEN, pool), APR_SUCCESS);
     ck_assert_int_ge(fd = open(path, O_RDONLY), 0);
     ck_assert_int_eq(flock(fd, LOCK_EX), 0);
     path_of_all = path;
@@ -126,10 +126,10 @@ START_TEST(does_not_wait_for_ever)
 
     ck_assert_int_ge(fd, 0);
     ck_assert_int_eq(flock(fd, LOCK_EX), 0);
-    ck_assert_int_eq(cs_rejects_append(path, lines[0].record, lines[0].reason, WHEN, pool), EWOULDBLOCK);
+    ck_assert_int_eq(cs_rejects_append(path, NULL, lines[0].record, lines[0].reason, WHEN, pool), EWOULDBLOCK);
     close(fd);
     ck_assert_str_eq(test_read(path), "");
-    ck_assert_int_eq(cs_rejects_append(path, lines[0].record, lines[0].reason, WHEN, pool), APR_SUCCESS);
+    ck_assert_int_eq(cs_rejects_append(path, NULL, lines[0].record, lines[0].reason, WHEN, pool), APR_SUCCESS);
 }
 END_TEST
 
@@ -170,7 +170,7 @@ START_TEST(reads_what_it_wrote)
         record[i] = (char)i;
     memcpy(record + 128, "\xC3\xA9", 2);
     line.at = new_path();
-    ck_assert_int_eq(cs_rejects_append(line.at, (cs_span_t){record, 130}, "why", WHEN, pool), APR_SUCCESS);
+    ck_assert_int_eq(cs_rejects_append(line.at, NULL, (cs_span_t){record, 130}, "why", WHEN, pool), APR_SUCCESS);
     line.at = test_read(line.at);
     line.length = strlen(line.at) - 1;
     line = cs_rejects_record(line, pool);
@@ -184,7 +184,7 @@ START_TEST(follows_no_link)
     const char *path = new_path(), *target = new_path();
 
     ck_assert_int_eq(symlink(target, path), 0);
-    ck_assert_int_eq(cs_rejects_append(path, lines[0].record, lines[0].reason, WHEN, pool), ELOOP);
+    ck_assert_int_eq(cs_rejects_append(path, NULL, lines[0].record, lines[0].reason, WHEN, pool), ELOOP);
     ck_assert_int_ne(access(target, F_OK), 0);
 }
 END_TEST
@@ -193,7 +193,7 @@ START_TEST(says_what_is_wrong)
 {
     const char *path = apr_pstrcat(pool, test_folder(), "/none/clicks.rejected", NULL);
 
-    ck_assert_int_eq(cs_rejects_append(path, lines[0].record, lines[0].reason, WHEN, pool), ENOENT);
+    ck_assert_int_eq(cs_rejects_append(path, NULL, lines[0].record, lines[0].reason, WHEN, pool), ENOENT);
 }
 END_TEST
 

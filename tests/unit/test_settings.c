@@ -323,6 +323,8 @@ static const struct {
     {"ClickstreamQueueDir", "argument is missing", "ClickstreamQueueDir directory"},
     {"ClickstreamQueueDir queue", "\"queue\"", "such as /var/lib/clickstream"},
     {"ClickstreamQueueDir \"\"", "empty", "ClickstreamQueueDir directory"},
+    {"ClickstreamQueueGroup no-such-group", "there is no group \"no-such-group\" here", "getent group"},
+    {"ClickstreamQueueGroup \"\"", "there is no group \"\" here", "ClickstreamQueueGroup group"},
     {"ClickstreamQueueDir /a /b", "\"/b\"", "one argument too many"},
     {"ClickstreamStream", "argument is missing", "firehose|file"},
     {"ClickstreamStream clicks", "write a name", "firehose or file"},
