@@ -126,6 +126,7 @@ int main(void)
     const char *error;
 
     signal(SIGPIPE, SIG_IGN); /* a client that is gone ends no process that has events to keep */
+    signal(SIGXFSZ, SIG_IGN); /* nor does a limit on the size of files, which a write tells as well */
     if (apr_initialize() != APR_SUCCESS || apr_pool_create(&program.pool, NULL) != APR_SUCCESS)
         return EXIT_FAILURE;
     if ((error = configure(&program))) {

@@ -7,6 +7,7 @@
 #include <apr_strings.h>
 #include <getopt.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -187,6 +188,7 @@ int main(int argc, char **argv)
         if (letter != 'f' && !strchr(used, letter))
             used[strlen(used)] = (char)letter;
     }
+    signal(SIGXFSZ, SIG_IGN); /* a write tells of a limit on the size of files, and then it is said what to do */
     if (apr_initialize() != APR_SUCCESS || apr_pool_create(&ctl.pool, NULL) != APR_SUCCESS) {
         ctl_complain("there is no memory");
         return EX_OSERR;

@@ -87,6 +87,18 @@ apr_status_t cs_disk_share_directory(const char *directory, const cs_group_t *gr
     return status;
 }
 
+const char *cs_disk_advice(apr_status_t status)
+{
+    switch (status) {
+    case EDQUOT:
+        return "free room in the quota of the file's owner, or have it raised";
+    case EFBIG:
+        return "raise the limit on the size of files, which is LimitFSIZE= of systemd's and ulimit -f of a shell";
+    default:
+        return "free room on that disk, or let httpd's user write there";
+    }
+}
+
 const char *cs_disk_parent(const char *path, apr_pool_t *pool)
 {
     apr_size_t end = strlen(path);

@@ -37,6 +37,9 @@ int cs_disk_is_member(const cs_group_t *group);
 apr_status_t cs_disk_share(int fd, const cs_group_t *group);
 apr_status_t cs_disk_share_directory(const char *directory, const cs_group_t *group);
 
+/* What to do about a write that failed so. */
+const char *cs_disk_advice(apr_status_t status);
+
 /* The folder above, "/" at last. */
 const char *cs_disk_parent(const char *path, apr_pool_t *pool);
 

@@ -13,7 +13,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-
 #define FIXED 128 /* more than the names, the punctuation and the time of a line */
 #define LOCK_STEP apr_time_from_msec(10)
 #define LINE_DEPTH 2 /* an object of strings */
@@ -35,10 +34,14 @@ static cs_span_t line_of(cs_span_t record, const char *reason, apr_time_t now, a
 
 static apr_status_t write_line(int fd, cs_span_t line)
 {
-    ssize_t written = write(fd, line.at, line.length);
-
-    if (written != (ssize_t)line.length)
-        return written < 0 ? errno : ENOSPC;
+    while (line.length) { /* where room ends in the middle, the next one says why */
+        ssize_t written = write(fd, line.at, line.length);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            return written < 0 ? errno : ENOSPC;
+        line = (cs_span_t){line.at + written, line.length - (apr_size_t)written};
+    }
     return fdatasync(fd) == 0 ? APR_SUCCESS : errno;
 }
 

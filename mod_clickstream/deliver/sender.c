@@ -7,6 +7,7 @@
 #include <openssl/rand.h>
 #include <string.h>
 
+#include "common/disk.h"
 #include "common/metrics.h"
 #include "deliver/backoff.h"
 #include "deliver/batch.h"
@@ -159,18 +160,24 @@ static void hold_off(sender_t *sender, cs_batch_t *batch, const cs_sink_result_t
         sender->not_before = batch->not_before;
 }
 
-/* The one bad event, found by bisecting. */
+/* The one bad event, found by bisecting. Where it cannot be set aside, it alone waits. */
 static void reject(sender_t *sender, cs_batch_t *batch, const cs_sink_result_t *result)
 {
     cs_batch_event_t event = APR_ARRAY_IDX(batch->events, 0, cs_batch_event_t);
     apr_time_t now = apr_time_now();
-    apr_status_t status =
-        cs_rejects_append(sender->rejected_path, sender->group, event.data, result->reason, now, batch->pool);
-    cs_sink_result_t unwritten = {.reason = sender->rejected_path,
-                                  .advice = "free room on that disk, or let httpd's user write there"};
+    apr_pool_t *scratch; /* it may be tried for days */
+    apr_status_t status;
 
+    apr_pool_create(&scratch, batch->pool);
+    status = cs_rejects_append(sender->rejected_path, sender->group, event.data, result->reason, now, scratch);
     if (status != APR_SUCCESS) {
-        hold_off(sender, batch, &unwritten);
+        char why[120];
+        const char *reason =
+            apr_psprintf(scratch, "%s: %s", sender->rejected_path, apr_strerror(status, why, sizeof(why)));
+        cs_queue_count(sender->queue, CS_METRIC_BATCHES_FAILED, 1);
+        retry(sender, batch, batch->attempts + 1,
+              &(cs_sink_result_t){.reason = reason, .advice = cs_disk_advice(status)});
+        apr_pool_destroy(scratch);
         return;
     }
     cs_report_rejected(&sender->report, result->reason, sender->rejected_path, now);

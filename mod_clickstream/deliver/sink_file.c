@@ -62,7 +62,7 @@ static void finish_batches(file_sink_t *file, apr_status_t status, const char *w
     file->flushing = 0;
     if (status != APR_SUCCESS) {
         result.reason = apr_psprintf(file->scratch, "%s: %s", what, apr_strerror(status, why, sizeof(why)));
-        result.advice = "free room on that disk, or let httpd's user write there";
+        result.advice = cs_disk_advice(status);
     }
     while (!APR_RING_EMPTY(&object->batches, cs_batch_t, link)) {
         cs_batch_t *batch = APR_RING_FIRST(&object->batches);

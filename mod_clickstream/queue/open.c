@@ -317,8 +317,10 @@ static void explain(const opening_t *opening, apr_status_t status)
 {
     const char *advice = "look at the folder and its file system";
 
-    if (status == ENOSPC || status == EDQUOT)
+    if (status == ENOSPC)
         advice = "free room on that disk, or write a smaller queue= for this stream";
+    else if (status == EDQUOT || status == EFBIG)
+        advice = cs_disk_advice(status);
     else if (status == EACCES || status == EPERM || status == EROFS)
         advice = "let httpd's user read and write it, and its folder";
     else if (status == ELOOP || status == EINVAL || status == EISDIR || status == ENXIO)
