@@ -20,6 +20,9 @@
 #define ROUNDING 5120
 #define RECORD_TARGET (20 * ROUNDING)
 
+/* So much of a session token is too much, and stands in no other text. */
+#define TOKEN_TELLING 12
+
 #define HEAD "{\"DeliveryStreamName\":\"%s\",\"Records\":["
 #define RECORD_HEAD "{\"Data\":\""
 #define RECORD_TAIL "\"},"
@@ -43,6 +46,7 @@ typedef struct post_t {
     firehose_t *firehose;
     cs_batch_t *batch;
     apr_pool_t *pool;
+    const char *const *headers;
     int sent_twice;
 } post_t;
 
@@ -155,6 +159,23 @@ static const refusal_t *refusal_of(const char *type)
     return NULL;
 }
 
+/* Whoever answers has our session token, and what they say goes to logs, the status and NAME.rejected: it ends where
+ * the token begins, of which it may have a part. */
+static const char *without_token(const post_t *post, char *text)
+{
+    static const char name[] = "x-amz-security-token:";
+    char beginning[TOKEN_TELLING + 1], *found;
+
+    for (const char *const *header = post->headers; *header; header++) {
+        if (strncmp(*header, name, sizeof(name) - 1) != 0)
+            continue;
+        apr_cpystrn(beginning, *header + strlen(name) + strspn(*header + strlen(name), " "), sizeof(beginning));
+        if (*beginning && (found = strstr(text, beginning)))
+            apr_cpystrn(found, "...", strlen(found) + 1);
+    }
+    return text;
+}
+
 /* An answer other than 200. */
 static void refused(post_t *post, const cs_http_answer_t *answer)
 {
@@ -172,7 +193,8 @@ static void refused(post_t *post, const cs_http_answer_t *answer)
         cs_access_refused(post->firehose->access);
     fail(post, meaning == INVALID ? CS_OUTCOME_INVALID : CS_OUTCOME_RETRY,
          &(cs_sink_result_t){
-             .reason = apr_psprintf(post->pool, "HTTP %d %s%s%s", answer->status, type, *message ? ": " : "", message),
+             .reason = without_token(
+                 post, apr_psprintf(post->pool, "HTTP %d %s%s%s", answer->status, type, *message ? ": " : "", message)),
              .advice = advice,
              .retry_after = answer->retry_after,
              /* Where Firehose says what is wrong, it took nothing; what breaks down may do so half-way. */
@@ -195,8 +217,8 @@ static void taken(post_t *post, const cs_http_answer_t *answer)
         return;
     }
     if (failed) {
-        result.reason = apr_psprintf(post->pool, "%d of %d records refused, the first with %s", failed,
-                                     post->batch->records->nelts, code);
+        result.reason = without_token(post, apr_psprintf(post->pool, "%d of %d records refused, the first with %s",
+                                                         failed, post->batch->records->nelts, code));
         result.advice = throttled_advice;
     }
     give_back(post, &result);
@@ -255,7 +277,6 @@ static void send_batch(cs_sink_t *sink, cs_batch_t *batch)
 {
     firehose_t *firehose = firehose_of(sink);
     post_t *post = new_post(firehose, batch);
-    const char *const *headers;
     cs_lack_t lack;
     cs_span_t body;
 
@@ -269,12 +290,12 @@ static void send_batch(cs_sink_t *sink, cs_batch_t *batch)
              &(cs_sink_result_t){.reason = "no memory for a request", .advice = "give this machine more memory"});
         return;
     }
-    if (!(headers = sign(firehose, body, &lack, post->pool))) {
+    if (!(post->headers = sign(firehose, body, &lack, post->pool))) {
         fail(post, CS_OUTCOME_RETRY, &(cs_sink_result_t){.reason = lack.why, .advice = lack.advice});
         return;
     }
     if (cs_http_begin(firehose->http, &(cs_http_request_t){.url = firehose->endpoint.url,
-                                                           .headers = headers,
+                                                           .headers = post->headers,
                                                            .body = body,
                                                            .timeout = firehose->stream->timeout,
                                                            .ca = firehose->stream->ca,

@@ -1,7 +1,8 @@
 """An httpd among AWS's fakes: keys, profiles and token files for it, and a hunt for secrets that got out.
 
 Long-term keys and files are made by the Site; what the fakes hand out is known to the fake Firehose. At the end of
-each server all that a user, a log collector or a core's reader may see is searched for each secret and token.
+each server all that a user, a log collector or a core's reader may see is searched for each secret and token: the
+status in each form, clickstreamctl's output, the processes' command lines, logs, the queue's folder, cores.
 """
 # SPDX-License-Identifier: Apache-2.0
 
@@ -10,16 +11,30 @@ import os
 import pathlib
 import secrets
 import shutil
+import subprocess
 import urllib.parse
 
 from fake_aws import FakeAws
 from load import event, lines_of, record
-from server import Httpd, firehose_stream, public_folder, wait_for
+from server import BUILD, LIBEXECDIR, Httpd, firehose_stream, public_folder, wait_for
 
 # So many characters of a secret are one too many; a longer line of the log is cut.
 TELLING = 20
 REGION = "us-east-1"
 ACCOUNT = "arn:aws:iam::123456789012:role/"
+STATUS = ["/clickstream-status", "/clickstream-status?format=json", "/clickstream-status?format=prometheus",
+          "/clickstream-status?health", "/server-status", "/server-status?auto"]
+SHOWN = f"""
+LoadModule status_module "{LIBEXECDIR}/mod_status.so"
+ExtendedStatus On
+<Location "/server-status">
+    SetHandler server-status
+</Location>
+<Location "/clickstream-status">
+    SetHandler clickstream-status
+</Location>
+"""
+SHOWING = [("status",), ("status", "--json"), ("check",)]  # of clickstreamctl
 
 
 def role_arn(name):
@@ -113,7 +128,7 @@ class Site:
     # --- the server ---
 
     @contextlib.contextmanager
-    def serve(self, environment, options="", region=REGION, expected=(), instance=False):
+    def serve(self, environment, options="", region=REGION, expected=(), instance=False, location=""):
         """An httpd at its most talkative. Not to be on an EC2 instance is said, as asking whether it is takes time."""
         disabled = "AWS_EC2_METADATA_SERVICE_ENDPOINT" not in environment and not instance
         environment = ({"AWS_EC2_METADATA_DISABLED": "true"} if disabled else {}) | environment
@@ -122,20 +137,24 @@ class Site:
         root = self.folder / "httpd"
         root.mkdir(exist_ok=True)
         root.chmod(0o755)
-        httpd = Httpd(stream, environment=environment, folder=root, loglevel="trace8")
+        httpd = Httpd(stream + SHOWN, location, environment=environment, folder=root, loglevel="trace8")
         httpd.expected_errors = list(expected)
         try:
             with httpd:
                 yield httpd
+                self.hunt_in(shown(httpd))
         finally:
             self.hunt(httpd)
 
     def hunt(self, httpd):
         """Nothing that was secret may have got out."""
         files = [path for folder in (httpd.queues, httpd.root / "cores") if folder.exists() for path in folder.iterdir()]
-        for path in [httpd.root / "error.log", httpd.root / "console.log", *files]:
-            found = found_in(path.read_bytes(), self.secrets + self.aws.secrets())
-            assert not found, f"{path.name} has {found}"
+        self.hunt_in({path.name: path.read_bytes() for path in [httpd.root / "error.log", httpd.root / "console.log", *files]})
+
+    def hunt_in(self, texts):
+        for name, data in texts.items():
+            found = found_in(data, self.secrets + self.aws.secrets())
+            assert not found, f"{name} has {found}"
 
     def deliver(self, httpd, numbers=range(5), seconds=20):
         self.post(httpd, numbers)
@@ -153,6 +172,26 @@ class Site:
     def used(self):
         """The access keys that signed what Firehose could take."""
         return list(self.fake.stats()["by_key"])
+
+
+def shown(httpd):
+    """What a running server lets others see."""
+    texts = {path: httpd.request("GET", path, headers={}).text.encode() for path in STATUS}
+    assert all(b"clicks" in text for path, text in texts.items() if path != "/clickstream-status?health")
+    for words in SHOWING:
+        command = [BUILD / "cgi/clickstreamctl", "-f", httpd.root / "httpd.conf", *words]
+        done = subprocess.run(command, env=httpd.environment, capture_output=True, timeout=60, check=False)
+        texts["clickstreamctl " + " ".join(words)] = done.stdout + done.stderr
+    return texts | command_lines()
+
+
+def command_lines():
+    """Of all processes that there are, as `ps` shows them."""
+    texts = {}
+    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has just ended
+            texts[str(path)] = path.read_bytes()
+    return texts
 
 
 def found_in(data, hidden):

@@ -291,6 +291,20 @@ def test_a_group_that_the_account_is_no_member_of(fake, keys):
         assert (site.queue / "clicks.queue").stat().st_mode & 0o777 == 0o600
 
 
+def test_who_delivers_is_told_nothing_of_the_request(fake, keys):
+    """A process of its own, whose arguments everybody can see, and which is there for longer."""
+    with Site(fake, keys) as site:
+        seen = site.conf.parent / "seen"
+        site.sender.write_text(f"#!/bin/sh\n{{ echo \"$@\"; tr '\\0' '\\n' </proc/$$/environ; }} >{seen}.new\nmv {seen}.new {seen}\n")
+        told = {"Authorization": "Bearer told-to-nobody-1", "Cookie": "session=told-to-nobody-2", "X-Amz": "told-to-nobody-3"}
+        assert site.collect(event(1), headers=told).status == 200
+        wait_for(seen.exists, what="the program in clickstreamctl's place")
+        arguments, *environment = seen.read_text().splitlines()
+        assert arguments == f"-f {site.conf} send -t 20s"
+        assert "told-to-nobody" not in seen.read_text()
+        assert not [line for line in environment if line.startswith(("HTTP_", "REQUEST_", "QUERY_", "REMOTE_"))]
+
+
 def test_a_long_log_is_put_aside(fake, keys):
     with Site(fake, keys) as site:
         assert site.collect(event(1)).status == 200

@@ -13,9 +13,11 @@ import time
 import pytest
 from aws_site import Site, found_in, role_arn, running_aws
 from conftest import running_fake
-from load import Load, lines_of
+from load import Load, event, lines_of
 from network import own_network
-from server import free_port, is_running, wait_for
+from server import HEADERS, free_port, is_running, wait_for
+from tokens import HS256, SECRET, hs256, payload, token
+from tokens import keys as token_keys
 
 TROUBLE = ["delivery has failed"]
 
@@ -271,7 +273,7 @@ BAD_PROGRAMS = {
     "another version": "echo '{{\"Version\": 2, \"AccessKeyId\": \"AKIDX\", \"SecretAccessKey\": \"{secret}\"}}'",
     "half a key": "echo '{{\"Version\": 1, \"SecretAccessKey\": \"{secret}\"}}'",
     "key with a line break": "echo '{{\"Version\": 1, \"AccessKeyId\": \"A\\r\\nX: y\", \"SecretAccessKey\": \"{secret}\"}}'",
-    "too much": "echo {secret} >&2; yes {secret}",
+    "too much": "echo {secret} >&2; while :; do echo {secret}; done",
     "killed": "echo {secret}; kill -9 $$",
 }
 
@@ -702,6 +704,53 @@ def at_link_local_addresses():
 
 def test_the_link_local_addresses():
     own_network(at_link_local_addresses, ["169.254.170.2", "169.254.169.254"])
+
+
+# --- what others can see ---
+
+
+def test_a_program_gets_httpd_s_own_environment(site):
+    """And nothing that we know besides; its arguments are the profile's."""
+    dump = site.writable("environment")
+    output = program_output(site)
+    program = site.program("give", f"{{ tr '\\0' '\\n' </proc/$$/environ; echo \"$@\"; }} >{dump}\ncat <<'END'\n{output}\nEND\n")
+    with site.serve(process_profile(site, f"{program} word")) as httpd:
+        site.deliver(httpd)
+        *lines, arguments = dump.read_text().splitlines()
+        assert arguments == "word"
+        assert {line.split("=")[0] for line in lines} <= set(httpd.environment)
+        site.hunt_in({"its environment": dump.read_bytes()})
+
+
+def test_what_firehose_says_of_an_event_may_hold_what_we_sent(site):
+    """The session token goes with each request, and an answer could have it: in a log, in the status, in NAME.rejected."""
+    site.aws.settings(lives={"container": [[3600, 3600]]})
+    with site.serve(site.container(), expected=["will never take an event"]) as httpd:
+        site.deliver(httpd)
+        session = [text for text in site.aws.secrets() if len(text) > 100]  # of all that is secret it alone is sent
+        assert session
+        site.fake.faults([{"kind": "status", "code": 400, "matching": '"number":7,', "error_type": "ValidationException",
+                           "body": json.dumps({"__type": "ValidationException", "message": f"refused: {' '.join(session)}"})}])
+        site.post(httpd, [7])
+        rejected = httpd.queues / "clicks.rejected"
+        wait_for(lambda: rejected.exists() and rejected.read_text().count("\n") == 1, what="the rejected event")
+        assert "ValidationException" in rejected.read_text()
+
+
+def test_secrets_and_tokens_of_clients(site):
+    """Tokens that are good, bad and too long to be any, in the places that a client may put them."""
+    good = token(HS256, payload(), hs256)
+    bad = token(HS256, payload(), lambda text: hs256(text, b"another"))
+    long = "x" * 40 + "y" * 9000
+    site.secrets += [SECRET.decode(), *good.split(".")[1:], bad.split(".")[2], long]
+    directives = f"ClickstreamAuth jwt\nClickstreamClient touchwood-app secret={token_keys()}/app.secret"
+    statuses = []
+    with site.serve(site.environment("KEY"), location=directives, expected=["is no token", "unauthorized"]) as httpd:
+        for text in (good, bad, long):  # the last one is too long for a header as well
+            headers = HEADERS | {"Authorization": f"Bearer {text}", "Cookie": f"session={text[-40:]}"}
+            statuses.append(httpd.post(event(1), headers=headers).status)
+        site.wait_until_there([1])
+    assert statuses == [200, 401, 400]
 
 
 # --- the hunt ---

@@ -24,9 +24,9 @@ REQUIRE_LOCAL = f'LoadModule authz_host_module "{LIBEXECDIR}/mod_authz_host.so"\
 
 
 def start_demo(port, folder):
+    """Without a terminal, and with its output in a file. It heeds Ctrl-C even where these tests run in the background."""
     if PRELOAD:
         pytest.skip("make demo has no sanitizer's library to put before httpd's others")
-    """Without a terminal, and with its output in a file. It heeds Ctrl-C even where these tests run in the background."""
     environment = {**os.environ, "PORT": str(port), "TMPDIR": str(folder)}
     with open(folder / "output", "wb") as output:
         return subprocess.Popen([str(DEMO)], env=environment, stdin=subprocess.DEVNULL, stdout=output,
