@@ -328,8 +328,8 @@ static void keep(void *to, const cs_http_answer_t *answer)
 static void drop_all(cs_http_t *http)
 {
     while (!APR_RING_EMPTY(&http->exchanges, exchange_t, link))
-        free_exchange(http,
-                      APR_RING_FIRST(&http->exchanges)); /* NOLINT(clang-analyzer-unix.Malloc): it leaves the ring */
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it leaves the ring */
+        free_exchange(http, APR_RING_FIRST(&http->exchanges));
 }
 
 apr_status_t cs_http_fetch(cs_http_answer_t *answer, cs_http_t *http, const cs_http_request_t *request, int attempts,

@@ -67,7 +67,7 @@ static int make_directory(server_rec *server, const char *what, const char *dire
                       apr_psprintf(pool, "%s %s cannot be made: make it, and give it to httpd's user %s", what,
                                    directory, ap_unixd_config.user_name));
     usability = try_as_user(directory, group);
-    if (usability == UNSHARED)
+    if (group && usability == UNSHARED)
         return refuse(server, 0,
                       apr_psprintf(pool,
                                    "ClickstreamQueueGroup %s: httpd's user %s is no member of it, and cannot give it "

@@ -106,8 +106,8 @@ static content_t look_at(apr_size_t *capacity, int fd)
 
     if (header && fstat(fd, &info) == 0 && pread(fd, header, sizeof(*header), 0) >= 0) {
         *capacity = (apr_size_t)header->capacity;
-        if (memcmp(header, nothing, sizeof(*header)) ==
-            0)                    /* NOLINT(bugprone-suspicious-memory-comparison): of a file */
+        /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): of a file */
+        if (memcmp(header, nothing, sizeof(*header)) == 0)
             content = FILE_EMPTY; /* new, or whoever made it died before it was done */
         else if (memcmp(header->magic, QUEUE_MAGIC, sizeof(header->magic)) == 0 && header->version == QUEUE_VERSION &&
                  header->mutex_size == sizeof(pthread_mutex_t) && header->capacity >= HEADER_SIZE &&

@@ -142,7 +142,8 @@ class Site:
         try:
             with httpd:
                 yield httpd
-                self.hunt_in(shown(httpd))
+                if httpd.process.poll() is None:  # where the test has not stopped it
+                    self.hunt_in(shown(httpd))
         finally:
             self.hunt(httpd)
 
