@@ -1,0 +1,94 @@
+"""What is measured and what stands behind it: httpd without us and with us, under the same settings, and the fake Firehose
+of firehose.c."""
+# SPDX-License-Identifier: Apache-2.0
+
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent / "httpd"))
+
+from fake_firehose import make_certificates, wait_for  # noqa: E402
+from server import BUILD, LIBEXECDIR, Httpd, public_folder  # noqa: E402, F401
+
+KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"}
+THREADS = 64
+
+# All threads or processes are there from the start and stay, so that none is made or ended while it is measured.
+PROCESSES = {
+    "event": f"StartServers 2\nServerLimit 2\nThreadsPerChild {THREADS // 2}\nMaxRequestWorkers {THREADS}\n"
+             f"MinSpareThreads 1\nMaxSpareThreads {THREADS}\n",
+    "prefork": f"StartServers {THREADS}\nServerLimit {THREADS}\nMaxRequestWorkers {THREADS}\n"
+               f"MinSpareServers 1\nMaxSpareServers {THREADS}\n",
+}
+# The same modules but ours in both.
+REWRITE = 'LoadModule rewrite_module "{libexec}/mod_rewrite.so"\n'
+BARE = REWRITE + "RewriteEngine On\nRewriteRule ^ - [R=204]\n"
+COLLECT = "ClickstreamClient touchwood-app\nClickstreamAllowOrigin https://app.example.com\n"
+
+
+class Firehose:
+    """firehose.c as a process, which ends with this one."""
+
+    def __init__(self):
+        self.folder = public_folder()
+        make_certificates(self.folder)
+        (self.folder / "ca.pem").chmod(0o644)
+        self.process = None
+
+    def __enter__(self):
+        command = [BUILD / "tests/bench/firehose", self.folder / "server.pem", self.folder / "server.key"]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                        start_new_session=True)  # Ctrl-C is for us, who still ask it
+        self.port = int(self.process.stdout.readline())
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        self.process.wait(timeout=10)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def ask(self, command):
+        self.process.stdin.write(f"{command}\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline().strip()
+
+    def tell(self, command):
+        answer = self.ask(command)
+        assert answer == "ok", f"firehose.c does not know {command!r}"
+
+    def counts(self):
+        return json.loads(self.ask("counts"))
+
+    def bodies(self):
+        return json.loads(self.ask("bodies"))
+
+    def stream(self, options=""):
+        return (f"ClickstreamStream clicks firehose region=us-east-1 endpoint=https://localhost:{self.port}/ "
+                f"ca={self.folder}/ca.pem {options}")
+
+
+class Bare(Httpd):
+    """httpd that answers everything with 204 by itself: no module can be cheaper."""
+
+    def __init__(self, mpm="event"):
+        super().__init__(mpm=mpm)
+
+    def configure(self, directives="", location=""):
+        self.parts["processes"] = PROCESSES[self.mpm]
+        self.write_configuration(BARE)
+
+
+class Ours(Httpd):
+    """httpd with the module, which delivers to a Firehose."""
+
+    def __init__(self, firehose, options="", mpm="event"):
+        super().__init__(REWRITE.format(libexec=LIBEXECDIR) + firehose.stream(options), COLLECT, mpm=mpm,
+                         environment=KEYS, loglevel="warn")
+
+    def configure(self, directives="", location=""):
+        self.parts["processes"] = PROCESSES[self.mpm]
+        super().configure(directives, location)

@@ -1,0 +1,81 @@
+"""The load: wrk, with the headers that a phone sends, and events of 107 bytes."""
+# SPDX-License-Identifier: Apache-2.0
+
+import json
+import random
+import subprocess
+from typing import NamedTuple
+
+PATH = "/poc-kstream/"
+TOKEN = ("eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI3MzE2NTgyOTQwMTIiLCJhcHAiOiJ0b3VjaHdvb2QiLCJpYXQiOjE2NDU1NTQ0"
+         "NTgsImV4cCI6MTY0NTU1ODA1OH0.c2lnbmF0dXJlLW9mLXRoaXMtdG9rZW4tb2YtMzItYg")
+HEADERS = {
+    "client_id": "touchwood-app",
+    "Authorization": f"Bearer {TOKEN}",
+    "Content-Type": "application/json",
+    "User-Agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 15_3 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko)",
+    "Accept": "*/*",
+    "Accept-Language": "de-DE,de;q=0.9",
+    "Origin": "https://app.example.com",
+    "X-Forwarded-For": "90.200.187.19, 165.225.197.24",
+}
+EVENT_LENGTH = 107
+LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+# Printed at the end, with what wrk's own summary leaves out.
+LUA = """
+wrk.method = "POST"
+wrk.path = "{path}"
+{headers}
+local file = io.open("{body}", "rb")
+wrk.body = file:read("*a")
+file:close()
+{delay}
+function done(summary, latency, requests)
+    io.write(string.format('RESULT {{"requests":%d,"seconds":%f,"p50":%f,"p99":%f,"refused":%d,"broken":%d}}\\n',
+        summary.requests, summary.duration / 1e6, latency:percentile(50), latency:percentile(99),
+        summary.errors.status,
+        summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout))
+end
+"""
+
+
+class Result(NamedTuple):
+    """p50 and p99 are microseconds. `refused`: answers of 400 and above."""
+    requests: int
+    seconds: float
+    p50: float
+    p99: float
+    refused: int
+    broken: int
+
+
+def event(number):
+    """Event `number`: its token and its time differ from the others', its length does not."""
+    letters = random.Random(number)
+    token = "".join(letters.choice(LETTERS) for _ in range(16))
+    text = (f'{{"token":"{token}","timestamp":"2022-02-22T18:{number // 60 % 60:02}:{number % 60:02}.205Z",'
+            f'"tag":"LIKE_WOOD","value":{number % 10},"screen":{number % 90 + 10}}}')
+    assert len(text) == EVENT_LENGTH
+    return text
+
+
+def body(events):
+    return event(0) if events == 1 else "[" + ",".join(map(event, range(events))) + "]"
+
+
+def drive(httpd, events, seconds, connections=16, delay=0, threads=1):
+    """Posts as fast as it is answered, or with `delay` milliseconds before each request of a connection."""
+    (httpd.root / "body").write_text(body(events))
+    (httpd.root / "wrk.lua").write_text(LUA.format(
+        path=PATH, body=httpd.root / "body", headers="\n".join(f"wrk.headers[{json.dumps(name)}] = {json.dumps(value)}"
+                                                               for name, value in HEADERS.items()),
+        delay=f"function delay() return {delay} end" if delay else ""))
+    command = ["wrk", "-t", threads, "-c", connections, "-d", f"{seconds}s", "--timeout", "30s",
+               "-s", httpd.root / "wrk.lua", f"http://127.0.0.1:{httpd.port}/"]
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=seconds + 120,
+                          check=True)
+    line = next(line for line in done.stdout.splitlines() if line.startswith("RESULT "))
+    result = Result(**json.loads(line[7:]))
+    assert result.refused == 0 and result.broken == 0, f"{result}\n{done.stdout}{done.stderr}\n{httpd.log()[-2000:]}"
+    return result
