@@ -12,10 +12,11 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent / "httpd"))
 
 from fake_firehose import make_certificates, wait_for  # noqa: E402
-from server import BUILD, LIBEXECDIR, Httpd, public_folder  # noqa: E402, F401
+from server import BUILD, LIBEXECDIR, Httpd, give_to_user, prepare_child, public_folder  # noqa: E402, F401
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"}
 THREADS = 64
+PATIENCE = 120  # seconds until everything must have arrived
 
 # All threads or processes are there from the start and stay, so that none is made or ended while it is measured.
 PROCESSES = {
@@ -27,6 +28,20 @@ PROCESSES = {
 # The same modules but ours in both.
 REWRITE = 'LoadModule rewrite_module "{libexec}/mod_rewrite.so"\n'
 BARE = REWRITE + "RewriteEngine On\nRewriteRule ^ - [R=204]\n"
+PROGRAMS = REWRITE + """\
+LoadModule alias_module "{libexec}/mod_alias.so"
+LoadModule env_module "{libexec}/mod_env.so"
+LoadModule setenvif_module "{libexec}/mod_setenvif.so"
+LoadModule cgid_module "{libexec}/mod_cgid.so"
+ScriptSock "{root}/cgid.sock"
+ScriptAlias "/poc-kstream/" "{root}/clickstream.cgi/"
+ScriptAlias "/empty/" "{root}/empty.cgi/"
+<Location "/">
+    CGIPassAuth On
+    SetEnv CLICKSTREAM_CONFIG "{root}/clickstream.conf"
+    SetEnvIfNoCase ^client_id$ "(.+)" CLICKSTREAM_CLIENT_ID=$1
+</Location>
+"""
 COLLECT = "ClickstreamClient touchwood-app\nClickstreamAllowOrigin https://app.example.com\n"
 
 
@@ -82,13 +97,58 @@ class Bare(Httpd):
         self.write_configuration(BARE)
 
 
-class Ours(Httpd):
+class Collector(Httpd):
+    """What the servers that collect have in common: whoever asks their queue."""
+
+    def waiting(self):
+        """How many events wait, as clickstreamctl sees it, which is no part of the server."""
+        done = subprocess.run([BUILD / "cgi/clickstreamctl", "-f", self.ctl_configuration, "status", "--json"],
+                              capture_output=True, text=True, timeout=30, check=True)
+        return json.loads(done.stdout)["streams"][0]["waiting"]
+
+    def __enter__(self):
+        """Once there is a queue: a large one is written for a while, in which nothing is answered."""
+        super().__enter__()
+        self.post({"token": "t", "timestamp": "2022-02-22T18:37:28.205Z", "tag": "START"})
+        self.settle()
+        return self
+
+    def settle(self):
+        wait_for(lambda: self.waiting() == 0, PATIENCE, "the delivery of all that waits")
+
+
+class Ours(Collector):
     """httpd with the module, which delivers to a Firehose."""
 
     def __init__(self, firehose, options="", mpm="event"):
         super().__init__(REWRITE.format(libexec=LIBEXECDIR) + firehose.stream(options), COLLECT, mpm=mpm,
                          environment=KEYS, loglevel="warn")
+        self.ctl_configuration = self.root / "httpd.conf"
 
     def configure(self, directives="", location=""):
         self.parts["processes"] = PROCESSES[self.mpm]
         super().configure(directives, location)
+
+
+class Programs(Collector):
+    """httpd that runs a CGI program for each request: ours at /poc-kstream/, one that does nothing at /empty/."""
+
+    def __init__(self, firehose):
+        self.firehose = firehose
+        super().__init__(environment={"LD_PRELOAD": str(BUILD / "tests/bench/.libs/reap.so")})
+
+    def configure(self, directives="", location=""):
+        self.parts["processes"] = PROCESSES[self.mpm]
+        folder = self.root / "clickstream"
+        folder.mkdir()
+        give_to_user(folder)
+        for program in ("cgi/clickstream.cgi", "cgi/clickstreamctl", "tests/bench/empty.cgi"):
+            shutil.copy(BUILD / program, self.root)
+        credentials = self.root / "credentials"
+        credentials.write_text("[default]\n" + "".join(f"{name.lower()} = {value}\n" for name, value in KEYS.items()))
+        credentials.chmod(0o600)
+        give_to_user(credentials)
+        self.ctl_configuration = self.root / "clickstream.conf"
+        self.ctl_configuration.write_text(f'ClickstreamQueueDir "{folder}/queue"\n'
+                                          f"{self.firehose.stream(f'credentials={credentials}')}\n{COLLECT}")
+        self.write_configuration(PROGRAMS)
