@@ -10,8 +10,9 @@ import pytest
 TOP = pathlib.Path(__file__).resolve().parents[1]
 SOURCES = sorted(path for folder in ("mod_clickstream", "cgi") for path in (TOP / folder).rglob("*.[ch]"))
 UNIT = sorted((TOP / "tests/unit").glob("*.[ch]"))
-OTHERS = sorted([*(TOP / "tests/fuzz").glob("*.[ch]"), *(TOP / "tests/queue").glob("*.[ch]")])
-PYTHON = sorted(path for path in (TOP / "tests").rglob("*.py") if "node_modules" not in path.parts)
+OTHERS = sorted(path for folder in ("bench", "fuzz", "queue") for path in (TOP / "tests" / folder).glob("*.[ch]"))
+PYTHON = sorted(path for path in (TOP / "tests").rglob("*.py")
+                if not {"node_modules", "build"} & set(path.relative_to(TOP).parts))
 # What npm and the tests put there is not ours.
 SHIPPED = sorted(path for folder in ("webapp", "ansible", "debian", "tests/browser", "tests/ansible", "tests/debian")
                  for path in (TOP / folder).rglob("*") if path.is_file()

@@ -1,4 +1,4 @@
-"""make bench: what collecting costs, against an httpd that only answers. Exit code 1: a bar was missed.
+"""What make bench runs: what collecting costs, against an httpd that only answers. Exit code 1: a bar was missed.
 
 From the environment: BENCH, the rows to measure, all by default; BENCH_ROUNDS; BUILDDIR, where the build is that is
 measured; RESULTS, the folder for results.json and cost.svg.

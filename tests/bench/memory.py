@@ -1,7 +1,6 @@
 """What stays resident, without the mapped queue file."""
 # SPDX-License-Identifier: Apache-2.0
 
-import concurrent.futures
 import os
 import time
 
@@ -26,11 +25,12 @@ def post_million(ours):
 
 
 def measure_queued(firehose, say):
-    """The same million twice: delivered, then queued, so that what the requests themselves leave behind is in both."""
+    """The same load, delivered and then queued, so that what the requests themselves leave behind is in both."""
     with Ours(firehose, "queue=1G") as ours:
         ours.expected_errors.append("delivery has failed")
-        post_million(ours)
-        ours.settle()
+        for _ in range(2):
+            post_million(ours)
+            ours.settle()
         firehose.tell("away 1")
         before = resident(ours)
         post_million(ours)
@@ -45,9 +45,9 @@ def measure_queued(firehose, say):
 
 def measure_minute(firehose, say):
     """Both servers in the same minute; every thread has its connection."""
-    with Bare() as bare, Ours(firehose, "queue=512M") as ours, concurrent.futures.ThreadPoolExecutor() as pool:
+    with Bare() as bare, Ours(firehose, "queue=512M") as ours:
         at_start = {"bare": resident(bare), "ours": resident(ours)}
-        loads = [pool.submit(traffic.drive, httpd, EVENTS, MINUTE, THREADS) for httpd in (bare, ours)]
+        loads = [traffic.Load(httpd, EVENTS, MINUTE, THREADS) for httpd in (bare, ours)]
         results = [load.result() for load in loads]
         ours.settle()
         at_end = {"bare": resident(bare), "ours": resident(ours)}

@@ -80,7 +80,7 @@ def draw(results):
     for place, (events, cost) in enumerate(curve):
         words = number(cost) if place else f"{cost:.0f} {MICRO}"
         parts += [f'<circle cx="{x(events):.1f}" cy="{y(cost):.1f}" r="4.5" fill="{OURS}" stroke="{PAPER}" stroke-width="1.5"/>',
-                  text(x(events), y(cost) + 21, words, color=OURS, more='font-weight="600"')]
+                  text(x(events) + 5, y(cost) - 9, words, "start", color=OURS, more='font-weight="600"')]
     return "\n".join([*parts, "</svg>", ""])
 
 

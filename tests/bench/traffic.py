@@ -70,20 +70,36 @@ def body(events):
     return event(0) if events == 1 else "[" + ",".join(map(event, range(events))) + "]"
 
 
-def drive(httpd, events, seconds, connections=CONNECTIONS, pause=0, path=PATH):
-    """Posts as fast as it is answered, or after pauses of `pause` milliseconds on average on each connection."""
-    (httpd.root / "body").write_text(body(events))
-    (httpd.root / "wrk.lua").write_text(LUA.format(
-        path=path, body=httpd.root / "body", headers="\n".join(f"wrk.headers[{json.dumps(name)}] = {json.dumps(value)}"
-                                                               for name, value in HEADERS.items()),
-        # Irregular, or the connections would post all at once.
-        delay=f"function delay() return math.random(0, {round(2 * pause)}) end" if pause else ""))
-    command = ["wrk", "-t", 1, "-c", connections, "-d", f"{seconds}s", "--timeout", "30s",
-               "-s", httpd.root / "wrk.lua", f"http://127.0.0.1:{httpd.port}/"]
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=seconds + 120,
-                          check=True, preexec_fn=prepare_child)
-    line = next(line for line in done.stdout.splitlines() if line.startswith("RESULT "))
-    result = Result(**json.loads(line[7:]))
-    good = result.requests and not result.refused and not result.broken and result.closed < result.requests / 20
-    assert good, f"{result}\n{done.stdout}{done.stderr}\n{httpd.log()[-2000:]}"
-    return result
+class Load:
+    """wrk, which posts as fast as it is answered, or after pauses of `pause` milliseconds on average on each
+    connection; it ends with this process."""
+
+    def __init__(self, httpd, events, seconds, connections=CONNECTIONS, pause=0, path=PATH):
+        self.httpd, self.seconds = httpd, seconds
+        files = httpd.root / "body", httpd.root / "wrk.lua"
+        files[0].write_text(body(events))
+        files[1].write_text(LUA.format(
+            path=path, body=files[0],
+            headers="\n".join(f"wrk.headers[{json.dumps(name)}] = {json.dumps(value)}" for name, value in HEADERS.items()),
+            # Irregular, or the connections would post all at once.
+            delay=f"function delay() return math.random(0, {round(2 * pause)}) end" if pause else ""))
+        command = ["wrk", "-t", "1", "-c", str(connections), "-d", f"{seconds}s", "--timeout", "30s", "-s", files[1],
+                   f"http://127.0.0.1:{httpd.port}/"]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                        preexec_fn=prepare_child)
+
+    def result(self):
+        try:
+            said, _ = self.process.communicate(timeout=self.seconds + 120)
+        finally:
+            self.process.kill()
+        line = next((line for line in said.splitlines() if line.startswith("RESULT ")), None)
+        assert line, f"wrk ended: {said}"
+        result = Result(**json.loads(line[7:]))
+        good = result.requests and not result.refused and not result.broken
+        assert good, f"{result}\n{said}\n{self.httpd.log()[-2000:]}"
+        return result
+
+
+def drive(*arguments, **more):
+    return Load(*arguments, **more).result()
