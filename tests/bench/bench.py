@@ -8,6 +8,7 @@ measured; RESULTS, the folder for results.json and cost.svg.
 import os
 import pathlib
 import signal
+import subprocess
 import sys
 import time
 
@@ -62,7 +63,7 @@ def measure(names):
             firehose.tell("delay 0")
             try:
                 results[name] = MEASUREMENTS[name](firehose, say)
-            except (AssertionError, OSError, RuntimeError, ValueError) as error:
+            except (AssertionError, OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
                 failures[name] = str(error)
                 say(f"failed: {error}")
             say(f"({time.monotonic() - began:.0f} s)")
@@ -70,7 +71,8 @@ def measure(names):
 
 
 def main():
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything is stopped
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))  # and so everything is stopped
     names = os.environ.get("BENCH", "").split() or list(MEASUREMENTS)
     unknown = set(names) - set(MEASUREMENTS)
     if unknown:
@@ -78,8 +80,8 @@ def main():
     folder = pathlib.Path(os.environ.get("RESULTS", BUILD / "tests/bench/results"))
     folder.mkdir(parents=True, exist_ok=True)
     results, failures = measure(names)
-    missed = report.show(results)
-    report.write(folder / "results.json", results)
+    missed = report.show(results, failures)
+    report.write(folder / "results.json", results, failures)
     if {"single", "hundred", "curve"} <= set(results):
         plot.write(folder / "cost.svg", results)
     print(f"\nMore in {folder}/")

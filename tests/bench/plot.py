@@ -24,7 +24,7 @@ class Scale:
 
 
 def text(x, y, words, anchor="middle", size=13, color=INK, more=""):
-    return (f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" fill="{color}" {more}>{words}</text>')
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" fill="{color}" {more}>{words}</text>'
 
 
 def line(x1, y1, x2, y2, color, more=""):
@@ -79,7 +79,8 @@ def draw(results):
     ]
     for place, (events, cost) in enumerate(curve):
         words = number(cost) if place else f"{cost:.0f} {MICRO}"
-        parts += [f'<circle cx="{x(events):.1f}" cy="{y(cost):.1f}" r="4.5" fill="{OURS}" stroke="{PAPER}" stroke-width="1.5"/>',
+        parts += [f'<circle cx="{x(events):.1f}" cy="{y(cost):.1f}" r="4.5" fill="{OURS}" stroke="{PAPER}" '
+                  'stroke-width="1.5"/>',
                   text(x(events) + 5, y(cost) - 9, words, "start", color=OURS, more='font-weight="600"')]
     return "\n".join([*parts, "</svg>", ""])
 

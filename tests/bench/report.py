@@ -32,15 +32,17 @@ class Row(NamedTuple):
 NOTHING = 1  # MiB
 
 ROWS = (
-    Row("single", "CPU of a single-event POST, delivered, against bare", lambda found: found["ratio"], 1.30, 1.15, "{:.2f} x"),
+    Row("single", "CPU of a single-event POST, delivered, against bare", lambda found: found["ratio"], 1.30, 1.15,
+        "{:.2f} x"),
     Row("hundred", "CPU of a 100-event POST, delivered, against bare's single", lambda found: found["ratio"], 5.0, 3.5,
         "{:.2f} x"),
     Row("latency", "p99 at half load with Firehose away, against healthy", lambda found: found["ratio"], 1.2, 1.0,
         "{:.2f} x"),
     Row("filled", "append with 1 GiB queued, against an empty queue", lambda found: found["ratio"], 1.1, 1.0, "{:.2f} x"),
-    Row("batches", "how full requests are, least of 1 to 64 clients, event and prefork", lambda found: 100 * found["least"],
-        90, 100, "{:.1f} %", rising=True),
-    Row("cgi", "CPU of a CGI request, delivered, against an empty CGI", lambda found: found["ratio"], 1.5, 1.25, "{:.2f} x"),
+    Row("batches", "how full requests are, least of 1 to 64 clients, event and prefork",
+        lambda found: 100 * found["least"], 90, 100, "{:.1f} %", rising=True),
+    Row("cgi", "CPU of a CGI request, delivered, against an empty CGI", lambda found: found["ratio"], 1.5, 1.25,
+        "{:.2f} x"),
     Row("billed", "billed bytes for each sent, events of 300 bytes", lambda found: found["ratio"], 1.05, 1.01, "{:.3f}"),
     Row("queued", "memory with a million events queued, against none", lambda found: found["more_mib"], NOTHING, NOTHING,
         "{:+.1f} MiB"),
@@ -55,19 +57,21 @@ def verdict(row, value):
     return "aim met" if row.reached(value, row.aim) else "met"
 
 
-def lines(results):
+def lines(results, failures):
     """The table's, without its head: text, value, bar, aim, verdict."""
     for row in ROWS:
+        limits = [row.unit.format(limit).replace("+", "") for limit in (row.bar, row.aim)]
+        limits[0] = (">= " if row.rising else "<= ") + limits[0]
         if row.name in results:
             value = row.value(results[row.name])
-            limits = [row.unit.format(limit).replace("+", "") for limit in (row.bar, row.aim)]
-            sign = ">= " if row.rising else "<= "
-            yield row.text, row.unit.format(value), sign + limits[0], limits[1], verdict(row, value)
+            yield row.text, row.unit.format(value), *limits, verdict(row, value)
+        elif row.name in failures:
+            yield row.text, "-", *limits, "FAILED"
 
 
-def show(results):
+def show(results, failures):
     """Prints it; whether a bar was missed."""
-    table = [("measured", "", "bar", "aim", ""), *lines(results)]
+    table = [("measured", "", "bar", "aim", ""), *lines(results, failures)]
     widths = [max(len(cells[column]) for cells in table) for column in range(5)]
     print()
     for cells in table:
@@ -107,7 +111,8 @@ def machine():
             "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
 
 
-def write(path, results):
+def write(path, results, failures):
     rows = [{"row": text, "value": value, "bar": bar, "aim": aim, "verdict": met}
-            for text, value, bar, aim, met in lines(results)]
-    path.write_text(json.dumps({"machine": machine(), "table": rows, "results": results}, indent=1) + "\n")
+            for text, value, bar, aim, met in lines(results, failures)]
+    found = {"machine": machine(), "table": rows, "results": results, "failures": failures}
+    path.write_text(json.dumps(found, indent=1) + "\n")

@@ -1,5 +1,5 @@
-"""What is measured and what stands behind it: httpd without us and with us, under the same settings, and the fake Firehose
-of firehose.c."""
+"""What is measured and what stands behind it: httpd without us and with us, under the same settings, and the fake
+Firehose of firehose.c."""
 # SPDX-License-Identifier: Apache-2.0
 
 import json

@@ -86,7 +86,7 @@ def test_the_hot_path_is_no_longer_than_it_was(case, capsys):
     line += f" with another {', '.join(others)}" if others else ""
     with capsys.disabled():
         print(f"\n{line}")
-    assert found <= before * slack, f"{line}; at most {before * slack:.0f}: see the head of {HERE.name}/{pathlib.Path(__file__).name}"
+    assert found <= before * slack, f"{line}; at most {before * slack:.0f}, see the head of tests/bench/test_instructions.py"
 
 
 if __name__ == "__main__":

@@ -45,8 +45,8 @@ end
 
 
 class Result(NamedTuple):
-    """p50 and p99 are microseconds. `refused`: answers of 400 and above. `closed`: connections, by the server: the event MPM
-    does so with kept ones when a child has as many as threads, whatever module serves them."""
+    """p50 and p99 are microseconds. `refused`: answers of 400 and above. `closed`: connections, by the server: the event
+    MPM does so with kept ones when a child has as many as threads, whatever module serves them."""
     requests: int
     seconds: float
     p50: float
@@ -96,7 +96,7 @@ class Load:
         line = next((line for line in said.splitlines() if line.startswith("RESULT ")), None)
         assert line, f"wrk ended: {said}"
         result = Result(**json.loads(line[7:]))
-        good = result.requests and not result.refused and not result.broken
+        good = result.requests and not result.refused and not result.broken and result.seconds > 0.9 * self.seconds
         assert good, f"{result}\n{said}\n{self.httpd.log()[-2000:]}"
         return result
 
