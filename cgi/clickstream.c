@@ -59,12 +59,11 @@ static cs_queue_t *open_queue(const program_t *program, const cs_stream_t *strea
 
 static void read_body(cs_collect_t *collect, const program_t *program)
 {
-    cs_parser_t *parser = cs_parser_create();
     cs_span_t body;
-    apr_status_t status = parser ? cs_environment_body(&body, program->location.max_body, program->pool) : APR_ENOMEM;
+    apr_status_t status = cs_environment_body(&body, program->location.max_body, program->pool);
 
     if (status == APR_SUCCESS)
-        cs_collect_body(collect, parser, body.at, body.length);
+        cs_collect_body(collect, body);
     else if (status == APR_ENOSPC)
         cs_collect_too_large(collect);
     else

@@ -85,7 +85,7 @@ static void refuse(void *to, const cs_rejection_t *rejection)
 }
 
 /* CS_REASON_COUNT, or why this is no record: the same that makes a request's event one. */
-static cs_reason_t check_record(cs_parser_t *parser, cs_span_t record, apr_pool_t *pool)
+static cs_reason_t check_record(cs_span_t record, apr_pool_t *pool)
 {
     static const apr_array_header_t nothing;
     cs_reason_t reason = CS_REASON_MALFORMED_JSON;
@@ -99,7 +99,7 @@ static cs_reason_t check_record(cs_parser_t *parser, cs_span_t record, apr_pool_
         return CS_REASON_TOO_LARGE;
     if (memchr(record.at, '\n', record.length) || memchr(record.at, '\r', record.length))
         return CS_REASON_MALFORMED_JSON; /* a record is one line */
-    cs_events_read(parser, record, 0, &rules, &sink, pool);
+    cs_events_read(record, 0, &rules, &sink, pool);
     return reason;
 }
 
@@ -115,7 +115,7 @@ static cs_span_t trim(cs_span_t line)
 }
 
 /* All lines are looked at before the first is queued. */
-static int read_lines(requeue_t *requeue, cs_parser_t *parser)
+static int read_lines(requeue_t *requeue)
 {
     const char *at = requeue->file.text, *end = at + requeue->file.size;
     apr_pool_t *scratch;
@@ -127,7 +127,7 @@ static int read_lines(requeue_t *requeue, cs_parser_t *parser)
         const char *newline = memchr(at, '\n', (size_t)(end - at)), *stop = newline ? newline : end;
         cs_span_t line = trim((cs_span_t){at, (apr_size_t)(stop - at)});
         cs_span_t record = trim(cs_rejects_record(line, requeue->ctl->pool));
-        cs_reason_t reason = line.length ? check_record(parser, record, scratch) : CS_REASON_COUNT;
+        cs_reason_t reason = line.length ? check_record(record, scratch) : CS_REASON_COUNT;
         apr_pool_clear(scratch);
         at = newline ? newline + 1 : end;
         if (reason != CS_REASON_COUNT) {
@@ -141,19 +141,6 @@ static int read_lines(requeue_t *requeue, cs_parser_t *parser)
             requeue->bytes += (apr_int64_t)record.length;
         }
     }
-    return result;
-}
-
-static int check_lines(requeue_t *requeue)
-{
-    cs_parser_t *parser = cs_parser_create();
-    int result = EX_OSERR;
-
-    if (parser)
-        result = read_lines(requeue, parser);
-    else
-        ctl_complain("there is no memory");
-    cs_parser_free(parser);
     return result;
 }
 
@@ -233,7 +220,7 @@ static int run(requeue_t *requeue)
         return result;
     if (requeue->file.size / SHRINKS > requeue->stream->queue)
         return too_large(requeue);
-    if ((result = ctl_file_read(&requeue->file)) != EX_OK || (result = check_lines(requeue)) != EX_OK)
+    if ((result = ctl_file_read(&requeue->file)) != EX_OK || (result = read_lines(requeue)) != EX_OK)
         return result;
     if (!requeue->records->nelts) {
         printf("%s has no events: nothing is queued\n", requeue->file.path);

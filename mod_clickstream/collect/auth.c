@@ -40,9 +40,10 @@ int cs_auth_knows(const apr_array_header_t *clients, const char *id)
     return id && *id && (!clients || find(clients, id));
 }
 
-int cs_auth_verifies(const apr_array_header_t *clients, const char *id, cs_span_t token, apr_time_t now)
+int cs_auth_verifies(const apr_array_header_t *clients, const char *id, cs_span_t token, apr_time_t now,
+                     apr_pool_t *pool)
 {
     const cs_client_t *client = find(clients, id);
 
-    return client && client->key && cs_jwt_verify(token, client->key, id, now);
+    return client && client->key && cs_jwt_verify(token, client->key, id, now, pool);
 }

@@ -15,6 +15,7 @@ int cs_auth_bearer(cs_span_t *token, const char *authorization);
 int cs_auth_knows(const apr_array_header_t *clients, const char *id);
 
 /* Whether the token is one of that client's (see jwt.h), which is on the list. */
-int cs_auth_verifies(const apr_array_header_t *clients, const char *id, cs_span_t token, apr_time_t now);
+int cs_auth_verifies(const apr_array_header_t *clients, const char *id, cs_span_t token, apr_time_t now,
+                     apr_pool_t *pool);
 
 #endif

@@ -2,7 +2,6 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "collect/check.h"
 
-#include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,38 +58,77 @@ int cs_is_timestamp(const char *text, apr_size_t length)
 
 /* --- tags --- */
 
-/* To json-c 3.0 is no integer, and one beyond 64 bits is the nearest that it has: both as documented. */
-static int is_number(struct json_object *value)
+/* What of an event is looked at. */
+typedef struct checked_t {
+    const cs_member_t *members;
+    int count;
+    const cs_event_rules_t *rules;
+    apr_pool_t *pool;
+} checked_t;
+
+static const cs_json_t *find(const checked_t *event, const char *name)
 {
-    return json_object_is_type(value, json_type_int) || json_object_is_type(value, json_type_double);
+    return cs_json_find(event->members, event->count, name);
 }
 
-static double length_of_text(struct json_object *value)
+static int is_text(cs_span_t text, const char *expected)
 {
-    const char *text = json_object_get_string(value);
-    int bytes = json_object_get_string_len(value), characters = 0;
+    return text.length == strlen(expected) && memcmp(text.at, expected, text.length) == 0;
+}
 
-    for (int i = 0; i < bytes; i++)
-        characters += (text[i] & 0xC0) != 0x80; /* continuation bytes of UTF-8 begin no character */
-    return characters;
+static double count_characters(cs_span_t text)
+{
+    apr_size_t characters = 0;
+
+    for (apr_size_t i = 0; i < text.length; i++)
+        characters += (text.at[i] & 0xC0) != 0x80; /* continuation bytes of UTF-8 begin no character */
+    return (double)characters;
+}
+
+static double count_elements(const cs_json_t *array)
+{
+    const char *cursor = NULL;
+    cs_json_t element;
+    cs_span_t none;
+    int count = 0;
+
+    while (cs_json_next(&none, &element, &cursor, array))
+        count++;
+    return count;
+}
+
+static double count_members(const cs_json_t *object, apr_pool_t *pool)
+{
+    apr_array_header_t *members = apr_array_make(pool, 16, sizeof(cs_member_t));
+
+    cs_json_members(members, object, pool);
+    cs_json_unite(members, pool);
+    return members->nelts;
+}
+
+static apr_size_t count_letters(const char *at, const char *end, int digits)
+{
+    const char *p = at;
+
+    while (p < end && ((*p | 32) >= 'a' && (*p | 32) <= 'z' ? 1 : digits && *p >= '0' && *p <= '9'))
+        p++;
+    return (apr_size_t)(p - at);
 }
 
 /* The form of a language tag (BCP 47): "en", "zh-Hant-TW"; whether it is registered is nobody's business here. */
-static int is_language(struct json_object *value)
+static int is_language(cs_span_t text)
 {
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    static const char letters_digits[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-    const char *text = json_object_get_string(value);
-    size_t part = strspn(text, letters);
+    const char *at = text.at, *end = text.at + text.length;
+    apr_size_t part = count_letters(at, end, 0);
 
-    if (strlen(text) != (size_t)json_object_get_string_len(value) || part < 2 || part > 8)
+    if (part < 2 || part > 8)
         return 0;
-    for (text += part; *text == '-'; text += 1 + part) {
-        part = strspn(text + 1, letters_digits);
+    for (at += part; at < end && *at == '-'; at += 1 + part) {
+        part = count_letters(at + 1, end, 1);
         if (part < 1 || part > 8)
             return 0;
     }
-    return !*text;
+    return at == end;
 }
 
 static cs_reason_t within(double measure, const cs_tag_t *tag)
@@ -98,121 +136,125 @@ static cs_reason_t within(double measure, const cs_tag_t *tag)
     return measure >= tag->least && measure <= tag->most ? CS_REASON_COUNT : CS_REASON_OUT_OF_RANGE;
 }
 
-static cs_reason_t check_value(struct json_object *value, const cs_tag_t *tag)
+static int is_number(cs_json_kind_t kind)
 {
-    static const json_type types[] = {
-        [CS_TAG_STRING] = json_type_string, [CS_TAG_LANGUAGE] = json_type_string, [CS_TAG_BOOLEAN] = json_type_boolean,
-        [CS_TAG_OBJECT] = json_type_object, [CS_TAG_ARRAY] = json_type_array,     [CS_TAG_INTEGER] = json_type_int,
-    };
+    return kind == CS_JSON_INTEGER || kind == CS_JSON_DECIMAL;
+}
 
-    if (tag->type == CS_TAG_NUMBER ? !is_number(value) : !json_object_is_type(value, types[tag->type]))
+static cs_reason_t check_value(const cs_json_t *value, const cs_tag_t *tag, apr_pool_t *pool)
+{
+    static const cs_json_kind_t kinds[] = {
+        [CS_TAG_STRING] = CS_JSON_STRING, [CS_TAG_LANGUAGE] = CS_JSON_STRING, [CS_TAG_BOOLEAN] = CS_JSON_BOOLEAN,
+        [CS_TAG_OBJECT] = CS_JSON_OBJECT, [CS_TAG_ARRAY] = CS_JSON_ARRAY,     [CS_TAG_INTEGER] = CS_JSON_INTEGER,
+    };
+    cs_json_kind_t kind = cs_json_kind(value->text);
+
+    if (tag->type == CS_TAG_NUMBER ? !is_number(kind) : kind != kinds[tag->type])
         return CS_REASON_WRONG_TYPE;
     switch (tag->type) {
     case CS_TAG_INTEGER:
     case CS_TAG_NUMBER:
-        return within(json_object_get_double(value), tag);
+        return within(cs_json_number(value->text), tag);
     case CS_TAG_STRING:
-        return within(length_of_text(value), tag);
+        return within(count_characters(cs_json_string(value->text, pool)), tag);
     case CS_TAG_ARRAY:
-        return within((double)json_object_array_length(value), tag);
+        return within(count_elements(value), tag);
     case CS_TAG_OBJECT:
-        return within(json_object_object_length(value), tag);
+        return within(count_members(value, pool), tag);
     case CS_TAG_LANGUAGE:
-        return is_language(value) ? CS_REASON_COUNT : CS_REASON_WRONG_TYPE;
+        return is_language(cs_json_string(value->text, pool)) ? CS_REASON_COUNT : CS_REASON_WRONG_TYPE;
     default:
         return CS_REASON_COUNT;
     }
 }
 
-static cs_reason_t check_place(const char **field, struct json_object *event)
+static cs_reason_t check_place(const char **field, const checked_t *event)
 {
     static const struct {
         const char *name;
         double most;
     } coordinates[] = {{"latitude", 90}, {"longitude", 180}};
-    struct json_object *value;
 
     for (size_t i = 0; i < sizeof(coordinates) / sizeof(coordinates[0]); i++) {
+        const cs_json_t *value;
         double degrees;
         *field = coordinates[i].name;
-        if (!json_object_object_get_ex(event, *field, &value))
+        if (!(value = find(event, *field)))
             return CS_REASON_MISSING_FIELD;
-        if (!is_number(value))
+        if (!is_number(cs_json_kind(value->text)))
             return CS_REASON_WRONG_TYPE;
-        degrees = json_object_get_double(value);
+        degrees = cs_json_number(value->text);
         if (degrees < -coordinates[i].most || degrees > coordinates[i].most)
             return CS_REASON_OUT_OF_RANGE;
     }
     return CS_REASON_COUNT;
 }
 
-static const cs_tag_t *find_tag(const apr_array_header_t *tags, struct json_object *name)
+static const cs_tag_t *find_tag(const apr_array_header_t *tags, cs_span_t name)
 {
-    for (int i = 0; tags && i < tags->nelts; i++) {
+    for (int i = 0; i < tags->nelts; i++) {
         const cs_tag_t *tag = &APR_ARRAY_IDX(tags, i, cs_tag_t);
-        if (strlen(tag->name) == (size_t)json_object_get_string_len(name) &&
-            strcmp(tag->name, json_object_get_string(name)) == 0)
+        if (is_text(name, tag->name))
             return tag;
     }
     return NULL;
 }
 
-static cs_reason_t check_tag(const char **field, struct json_object *event, const cs_event_rules_t *rules)
+static cs_reason_t check_tag(const char **field, const checked_t *event)
 {
-    struct json_object *name, *value;
+    const cs_event_rules_t *rules = event->rules;
+    const cs_json_t *value;
     const cs_tag_t *tag;
 
-    if (!rules->tags || !json_object_object_get_ex(event, "tag", &name))
+    if (!rules->tags || !(value = find(event, "tag")))
         return CS_REASON_COUNT;
     *field = "tag";
-    if (!(tag = find_tag(rules->tags, name)))
+    if (!(tag = find_tag(rules->tags, cs_json_string(value->text, event->pool))))
         return rules->unknown_tags == CS_UNKNOWN_TAGS_REJECT ? CS_REASON_UNKNOWN_TAG : CS_REASON_COUNT;
     if (tag->type == CS_TAG_ANY)
         return CS_REASON_COUNT;
     if (tag->type == CS_TAG_GEO)
         return check_place(field, event);
     *field = "value";
-    return json_object_object_get_ex(event, "value", &value) ? check_value(value, tag) : CS_REASON_MISSING_FIELD;
+    return (value = find(event, "value")) ? check_value(value, tag, event->pool) : CS_REASON_MISSING_FIELD;
 }
 
 /* --- the event --- */
 
 /* The members whose type the contract fixes. */
-static cs_reason_t check_known(const char **field, struct json_object *event)
+static cs_reason_t check_known(const char **field, const checked_t *event)
 {
     static const char *const strings[] = {"token", "timestamp", "tag"};
-    struct json_object *value;
 
     for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++) {
-        if (!json_object_object_get_ex(event, strings[i], &value))
+        const cs_json_t *value = find(event, strings[i]);
+        cs_span_t text;
+        if (!value)
             continue;
         *field = strings[i];
-        if (!json_object_is_type(value, json_type_string))
+        if (cs_json_kind(value->text) != CS_JSON_STRING)
             return CS_REASON_WRONG_TYPE;
-        if (strcmp(strings[i], "timestamp") == 0 &&
-            !cs_is_timestamp(json_object_get_string(value), (apr_size_t)json_object_get_string_len(value)))
+        if (strcmp(strings[i], "timestamp") != 0)
+            continue;
+        text = cs_json_string(value->text, event->pool);
+        if (!cs_is_timestamp(text.at, text.length))
             return CS_REASON_BAD_TIMESTAMP;
     }
     return CS_REASON_COUNT;
 }
 
-cs_reason_t cs_event_check(const char **field, struct json_object *event, const cs_json_t *json,
-                           const cs_event_rules_t *rules)
+cs_reason_t cs_event_check(const char **field, const cs_member_t *members, int count, const cs_event_rules_t *rules,
+                           apr_pool_t *pool)
 {
+    const checked_t event = {.members = members, .count = count, .rules = rules, .pool = pool};
     cs_reason_t reason;
 
     *field = NULL;
-    if (!json_object_is_type(event, json_type_object))
-        return CS_REASON_NOT_AN_OBJECT;
-    if ((apr_int64_t)json->text.length > rules->max_event)
-        return CS_REASON_TOO_LARGE;
-    if (json->depth > rules->max_depth)
-        return CS_REASON_TOO_DEEP;
     for (int i = 0; i < rules->require->nelts; i++) {
         *field = APR_ARRAY_IDX(rules->require, i, const char *);
-        if (!json_object_object_get_ex(event, *field, NULL))
+        if (!find(&event, *field))
             return CS_REASON_MISSING_FIELD;
     }
-    reason = check_known(field, event);
-    return reason == CS_REASON_COUNT ? check_tag(field, event, rules) : reason;
+    reason = check_known(field, &event);
+    return reason == CS_REASON_COUNT ? check_tag(field, &event) : reason;
 }

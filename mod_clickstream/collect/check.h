@@ -16,12 +16,10 @@ typedef struct cs_event_rules_t {
     apr_int64_t unknown_tags;          /* CS_UNKNOWN_TAGS_… */
 } cs_event_rules_t;
 
-struct json_object;
-
-/* Looks at one event, as json-c parsed it and as it was sent. Returns why it is refused, with the member that is at
- * fault in `*field` (or NULL), which lives as long as the rules and the event do; CS_REASON_COUNT: it is good. */
-cs_reason_t cs_event_check(const char **field, struct json_object *event, const cs_json_t *json,
-                           const cs_event_rules_t *rules);
+/* Looks at the members of one event, in which no name is twice. Returns why it is refused, with the name of the member
+ * that is at fault in `*field` (or NULL), which lives as long as the rules; CS_REASON_COUNT: it is good. */
+cs_reason_t cs_event_check(const char **field, const cs_member_t *members, int count, const cs_event_rules_t *rules,
+                           apr_pool_t *pool);
 
 /* Whether `text` is an RFC 3339 date-time, as JavaScript's toISOString() writes it. */
 int cs_is_timestamp(const char *text, apr_size_t length);

@@ -150,7 +150,7 @@ static int is_authorized(cs_collect_t *collect)
         return 0;
     }
     if (settings->auth == CS_AUTH_JWT &&
-        !cs_auth_verifies(settings->clients, collect->client_id, token, collect->request.now))
+        !cs_auth_verifies(settings->clients, collect->client_id, token, collect->request.now, collect->pool))
         return refuse_token(collect);
     return 1;
 }
@@ -269,7 +269,7 @@ static void drop_events(cs_collect_t *collect)
 }
 
 /* Reads the events of a body, or of the query. */
-static cs_body_t read_events(cs_collect_t *collect, cs_parser_t *parser, cs_span_t body)
+static cs_body_t read_events(cs_collect_t *collect, cs_span_t body)
 {
     const cs_location_t *settings = collect->settings;
     const cs_event_rules_t rules = {.max_events = settings->max_events,
@@ -288,24 +288,24 @@ static cs_body_t read_events(cs_collect_t *collect, cs_parser_t *parser, cs_span
                                                 .text = {query, strlen(query)}});
         return CS_BODY_ONE;
     }
-    return cs_events_read(parser, body, lines, &rules, &sink, collect->pool);
+    return cs_events_read(body, lines, &rules, &sink, collect->pool);
 }
 
 /* RFC 1952, section 2.3.1. */
-static int is_gzip(const char *body, apr_size_t length)
+static int is_gzip(cs_span_t body)
 {
-    return length >= 2 && memcmp(body, "\x1f\x8b", 2) == 0;
+    return body.length >= 2 && memcmp(body.at, "\x1f\x8b", 2) == 0;
 }
 
-void cs_collect_body(cs_collect_t *collect, cs_parser_t *parser, const char *body, apr_size_t length)
+void cs_collect_body(cs_collect_t *collect, cs_span_t body)
 {
     cs_body_t kind;
 
-    if (!collect->pixel && is_gzip(body, length)) { /* nothing before us inflates */
+    if (!collect->pixel && is_gzip(body)) { /* nothing before us inflates */
         refuse(collect, 415, "Unsupported content encoding");
         return;
     }
-    kind = read_events(collect, parser, (cs_span_t){body, length});
+    kind = read_events(collect, body);
     if (kind == CS_BODY_TOO_MANY)
         refuse_for(collect, 413,
                    apr_psprintf(collect->pool, "Too many events: at most %" APR_INT64_T_FMT " in a request",

@@ -44,7 +44,7 @@ void cs_collect_fail(cs_collect_t *collect, apr_pool_t *pool);
 
 /* Reads the whole body; afterwards there are records, or the response is ready. `body` must live until the
  * records are in the queue. */
-void cs_collect_body(cs_collect_t *collect, cs_parser_t *parser, const char *body, apr_size_t length);
+void cs_collect_body(cs_collect_t *collect, cs_span_t body);
 
 /* Instead of cs_collect_body(): the body is longer than ClickstreamMaxBody. */
 void cs_collect_too_large(cs_collect_t *collect);

@@ -71,23 +71,39 @@ static int is_added(const cs_additions_t *additions, cs_span_t name)
     return 0;
 }
 
-cs_span_t cs_record_write(const cs_event_t *event, const cs_additions_t *additions, const char *event_id,
-                          apr_pool_t *pool)
+/* The event's members, with commas between them. */
+static char *write_members(char *to, const cs_event_t *event, const cs_additions_t *additions)
 {
-    apr_size_t more = event_id ? room_for("event_id", strlen(event_id)) : 0;
-    char *start = apr_palloc(pool, event->length + additions->members.length + more + sizeof("{,}"));
-    char *to = start;
+    int left = 0, others = 0;
 
-    *to++ = '{';
+    for (int i = 0; i < event->count; i++)
+        left += is_added(additions, event->members[i].name);
+    if (!left && !event->united && !event->json->spaced) /* the usual case: as it was sent, without its braces */
+        return copy(to, (cs_span_t){event->json->text.at + 1, event->json->text.length - 2});
     for (int i = 0; i < event->count; i++) {
         const cs_member_t *member = &event->members[i];
         if (is_added(additions, member->name))
             continue;
+        if (others++)
+            *to++ = ',';
         to = copy(to, member->raw_name);
         *to++ = ':';
-        to = cs_json_compact(to, member->value);
-        *to++ = ',';
+        to = cs_json_compact(to, &member->value);
     }
+    return to;
+}
+
+cs_span_t cs_record_write(const cs_event_t *event, const cs_additions_t *additions, const char *event_id,
+                          apr_pool_t *pool)
+{
+    apr_size_t more = event_id ? room_for("event_id", strlen(event_id)) : 0;
+    char *start = apr_palloc(pool, event->json->text.length + additions->members.length + more + sizeof("{,}"));
+    char *to = start;
+
+    *to++ = '{';
+    to = write_members(to, event, additions);
+    if (to > start + 1)
+        *to++ = ',';
     to = copy(to, additions->members); /* never empty: there is always a client_id */
     if (event_id)
         to = write_member(to, 1, "event_id", span_of(event_id));

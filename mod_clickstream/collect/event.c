@@ -2,12 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "collect/event.h"
 
-#include <json-c/json.h>
-#include <stdlib.h>
 #include <string.h>
-
-/* Deeper than any ClickstreamMaxDepth plus the array around the events. */
-#define PARSER_DEPTH 70
 
 #define REASON_NAME(NAME, name) #name,
 const char *cs_reason_name(cs_reason_t reason)
@@ -19,28 +14,13 @@ const char *cs_reason_name(cs_reason_t reason)
 
 /* What one call of cs_events_read works on. */
 typedef struct reading_t {
-    struct json_tokener *tokener;
-    const char *body; /* where positions count from */
+    cs_span_t body; /* where positions count from */
     const cs_event_rules_t *rules;
     const cs_event_sink_t *sink;
     apr_pool_t *pool;
     apr_array_header_t *members; /* cs_member_t, of the event at hand */
     int index;                   /* of the event at hand */
 } reading_t;
-
-cs_parser_t *cs_parser_create(void)
-{
-    struct json_tokener *tokener = json_tokener_new_ex(PARSER_DEPTH);
-
-    if (tokener)
-        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-    return (cs_parser_t *)tokener;
-}
-
-void cs_parser_free(void *parser)
-{
-    json_tokener_free(parser);
-}
 
 /* --- one event --- */
 
@@ -54,136 +34,76 @@ static void reject(reading_t *reading, cs_reason_t reason, const char *field, cs
 static void reject_text(reading_t *reading, cs_reason_t reason, const char *culprit, cs_span_t text)
 {
     cs_rejection_t rejection = {
-        .index = reading->index, .reason = reason, .position = (apr_size_t)(culprit - reading->body), .text = text};
+        .index = reading->index, .reason = reason, .position = (apr_size_t)(culprit - reading->body.at), .text = text};
 
     reading->sink->reject(reading->sink->to, &rejection);
 }
 
-static cs_span_t span_of(const char *text)
+/* What can be told of an event without a look at its members. */
+static cs_reason_t check_shape(const cs_json_t *json, const cs_event_rules_t *rules)
 {
-    return (cs_span_t){text, strlen(text)};
+    if (cs_json_kind(json->text) != CS_JSON_OBJECT)
+        return CS_REASON_NOT_AN_OBJECT;
+    if ((apr_int64_t)json->text.length > rules->max_event)
+        return CS_REASON_TOO_LARGE;
+    return json->depth > rules->max_depth ? CS_REASON_TOO_DEEP : CS_REASON_COUNT;
 }
 
-/* Where each name of an object with repeated names has its last value: name -> index into `members`. */
-static struct json_object *last_places(const cs_member_t *members, int count)
+/* The members are laid open. CS_REASON_COUNT: the event was taken. */
+static cs_reason_t take_event(const char **field, reading_t *reading, const cs_json_t *json)
 {
-    struct json_object *places = json_object_new_object();
-    struct json_tokener *tokener = json_tokener_new();
-
-    for (int i = 0; i < count; i++) {
-        struct json_object *name =
-            json_tokener_parse_ex(tokener, members[i].raw_name.at, (int)members[i].raw_name.length);
-        json_object_object_add(places, json_object_get_string(name), json_object_new_int(i));
-        json_object_put(name);
-        json_tokener_reset(tokener);
-    }
-    json_tokener_free(tokener);
-    return places;
-}
-
-/* Lays the event open in `reading->members`. Returns the culprit where a name is not acceptable. */
-static const char *find_members(reading_t *reading, const cs_json_t *json)
-{
-    cs_member_t member = {.name = {NULL, 0}};
-    const char *cursor = NULL;
-    cs_json_t value;
-
-    apr_array_clear(reading->members);
-    while (cs_json_next(&member.raw_name, &value, &cursor, json)) {
-        if (cs_json_has_nul(member.raw_name))
-            return member.raw_name.at;
-        member.value = value.text;
-        APR_ARRAY_PUSH(reading->members, cs_member_t) = member;
-    }
-    return NULL;
-}
-
-static void take(reading_t *reading, struct json_object *object, const cs_json_t *json)
-{
-    cs_member_t *members = (cs_member_t *)reading->members->elts;
-    int count = json_object_object_length(object), at = 0;
-    struct json_object *places = NULL;
-    cs_reason_t reason;
-
-    if (reading->members->nelts == count) { /* the usual case: json-c has them in the same order */
-        json_object_object_foreach(object, name, unused)
-        {
-            (void)unused;
-            members[at++].name = span_of(name);
-        }
-    }
-    else {
-        places = last_places(members, reading->members->nelts);
-        count = json_object_object_length(places);
-        members = apr_pcalloc(reading->pool, (apr_size_t)count * sizeof(*members));
-        json_object_object_foreach(places, name, place)
-        {
-            members[at] = APR_ARRAY_IDX(reading->members, json_object_get_int(place), cs_member_t);
-            members[at++].name = span_of(name);
-        }
-    }
-    reason = reading->sink->take(reading->sink->to, &(cs_event_t){members, count, json->text.length});
-    if (reason != CS_REASON_COUNT)
-        reject(reading, reason, NULL, json->text);
-    json_object_put(places);
-}
-
-static void read_event(reading_t *reading, struct json_object *object, const cs_json_t *json)
-{
-    const char *field, *culprit;
-    cs_reason_t reason = cs_event_check(&field, object, json, reading->rules);
+    int united = cs_json_unite(reading->members, reading->pool) > 0;
+    const cs_event_t event = {.members = (const cs_member_t *)(const void *)reading->members->elts,
+                              .count = reading->members->nelts,
+                              .json = json,
+                              .united = united};
+    cs_reason_t reason = cs_event_check(field, event.members, event.count, reading->rules, reading->pool);
 
     if (reason != CS_REASON_COUNT)
-        reject(reading, reason, field, json->text);
-    else if ((culprit = find_members(reading, json)))
+        return reason;
+    *field = NULL;
+    return reading->sink->take(reading->sink->to, &event);
+}
+
+static void read_event(reading_t *reading, const cs_json_t *json)
+{
+    cs_reason_t reason = check_shape(json, reading->rules);
+    const char *field = NULL, *culprit = NULL;
+
+    if (reason == CS_REASON_COUNT && !(culprit = cs_json_members(reading->members, json, reading->pool)))
+        reason = take_event(&field, reading, json);
+    if (culprit)
         reject_text(reading, CS_REASON_MALFORMED_JSON, culprit, json->text);
-    else
-        take(reading, object, json);
+    else if (reason != CS_REASON_COUNT)
+        reject(reading, reason, field, json->text);
     reading->index++;
 }
 
 /* --- a body --- */
 
-/* Where a text breaks off within a surrogate pair, json-c keeps the first half through json_tokener_reset(), and
- * reads it into the next \u of whatever text comes next: perhaps another client's, perhaps a name. */
-static void forget_surrogate(struct json_tokener *tokener)
+/* Measures the next value; where there is none, rejects `text`, which it should have been in. */
+static int measure(cs_json_t *json, reading_t *reading, const char *at, cs_span_t text)
 {
-    json_tokener_reset(tokener);
-    json_object_put(json_tokener_parse_ex(tokener, "\"\\u0020\"", -1));
+    if (cs_json_measure(json, at, text.at + text.length))
+        return 1;
+    reject_text(reading, json->depth > CS_JSON_DEEPEST ? CS_REASON_TOO_DEEP : CS_REASON_MALFORMED_JSON, json->text.at,
+                text);
+    return 0;
 }
 
-/* Parses one value. Returns 1 with `*object` (to be put; NULL is JSON's null) and `*json` within `text`.
- * Only white space may follow it, unless `trailing` is allowed. Otherwise rejects what is there, and
- * returns 0. */
-static int parse(struct json_object **object, cs_json_t *json, reading_t *reading, cs_span_t text, int trailing)
+/* Nothing but white space may follow in `text`. */
+static int is_last(reading_t *reading, const char *after, cs_span_t text)
 {
-    struct json_tokener *tokener = reading->tokener;
-    const char *culprit = text.at + text.length;
-    enum json_tokener_error error;
+    const char *end = text.at + text.length, *more = cs_json_skip_space(after, end);
 
-    json_tokener_reset(tokener);
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8 |
-                                        (trailing ? JSON_TOKENER_ALLOW_TRAILING_CHARS : 0));
-    *object = json_tokener_parse_ex(tokener, text.at, (int)text.length);
-    error = json_tokener_get_error(tokener);
-    if (error == json_tokener_continue) { /* a number or a word might go on: the NUL says that this is all */
-        *object = json_tokener_parse_ex(tokener, "", -1);
-        error = json_tokener_get_error(tokener);
-    }
-    else
-        culprit = text.at + json_tokener_get_parse_end(tokener);
-    if (error != json_tokener_success) {
-        reject_text(reading, error == json_tokener_error_depth ? CS_REASON_TOO_DEEP : CS_REASON_MALFORMED_JSON, culprit,
-                    text);
-        forget_surrogate(tokener);
-        return 0;
-    }
-    if (!cs_json_measure(json, text.at, text.at + text.length)) {
-        reject_text(reading, CS_REASON_MALFORMED_JSON, json->text.at, text);
-        json_object_put(*object);
-        return 0;
-    }
-    return 1;
+    if (more < end)
+        reject_text(reading, CS_REASON_MALFORMED_JSON, more, text);
+    return more == end;
+}
+
+static const char *end_of(const cs_json_t *json)
+{
+    return json->text.at + json->text.length;
 }
 
 /* The next line that is not blank; 0 when there is none. */
@@ -194,18 +114,15 @@ static int next_line(cs_span_t *line, const char **at, const char *end)
         const char *stop = newline ? newline : end;
         *line = (cs_span_t){*at, (apr_size_t)(stop - *at)};
         *at = newline ? newline + 1 : end;
-        for (apr_size_t i = 0; i < line->length; i++) {
-            if (!strchr(" \t\r", line->at[i]))
-                return 1;
-        }
+        if (cs_json_skip_space(line->at, stop) < stop)
+            return 1;
     }
     return 0;
 }
 
-static cs_body_t read_lines(reading_t *reading, cs_span_t body)
+static cs_body_t read_lines(reading_t *reading)
 {
-    const char *end = body.at + body.length, *at = body.at;
-    struct json_object *object;
+    const char *at = reading->body.at, *end = at + reading->body.length;
     apr_int64_t count = 0;
     cs_json_t json;
     cs_span_t line;
@@ -214,70 +131,85 @@ static cs_body_t read_lines(reading_t *reading, cs_span_t body)
         count++;
     if (count > reading->rules->max_events)
         return CS_BODY_TOO_MANY;
-    for (at = body.at; next_line(&line, &at, end);) {
-        if (parse(&object, &json, reading, line, 0)) {
-            read_event(reading, object, &json);
-            json_object_put(object);
-        }
+    for (at = reading->body.at; next_line(&line, &at, end);) {
+        if (measure(&json, reading, line.at, line) && is_last(reading, end_of(&json), line))
+            read_event(reading, &json);
         else
             reading->index++;
     }
     return CS_BODY_MANY;
 }
 
-static cs_body_t read_array(reading_t *reading, struct json_object *array, const cs_json_t *json)
+/* Finds the elements of the array that begins at `at`: all of it has to be good before the first is handed on. Returns
+ * how many there are; they are in `elements` as far as there may be so many. -1: it is no good, which was said. */
+static apr_int64_t find_elements(apr_array_header_t *elements, reading_t *reading, const char *at)
 {
-    const char *cursor = NULL;
+    const cs_span_t body = reading->body;
+    const char *end = body.at + body.length;
+    apr_int64_t count = 0;
     cs_json_t element;
-    cs_span_t none;
 
-    if ((apr_int64_t)json_object_array_length(array) > reading->rules->max_events)
+    at = cs_json_skip_space(at + 1, end);
+    if (at < end && *at == ']')
+        return is_last(reading, at + 1, body) ? 0 : -1;
+    for (;;) {
+        if (!measure(&element, reading, at, body))
+            return -1;
+        if (count++ < reading->rules->max_events)
+            APR_ARRAY_PUSH(elements, cs_json_t) = element;
+        at = cs_json_skip_space(end_of(&element), end);
+        if (at < end && *at == ']')
+            return is_last(reading, at + 1, body) ? count : -1;
+        if (at == end || *at != ',') {
+            reject_text(reading, CS_REASON_MALFORMED_JSON, at, body);
+            return -1;
+        }
+        at++;
+    }
+}
+
+static cs_body_t read_array(reading_t *reading, const char *at)
+{
+    apr_array_header_t *elements = apr_array_make(reading->pool, 16, sizeof(cs_json_t));
+    apr_int64_t count = find_elements(elements, reading, at);
+
+    if (count < 0)
+        return CS_BODY_ONE;
+    if (count > reading->rules->max_events)
         return CS_BODY_TOO_MANY;
-    while (cs_json_next(&none, &element, &cursor, json))
-        read_event(reading, json_object_array_get_idx(array, (size_t)reading->index), &element);
+    for (int i = 0; i < elements->nelts; i++)
+        read_event(reading, &APR_ARRAY_IDX(elements, i, cs_json_t));
     return CS_BODY_MANY;
 }
 
-static const char *skip_space(const char *at, const char *end)
+/* Whether something is on a line of its own behind an object: then the body is lines. */
+static int is_lines(const cs_json_t *json, const char *end)
 {
-    while (at < end && strchr(" \t\r\n", *at))
-        at++;
-    return at;
+    const char *more = cs_json_skip_space(end_of(json), end);
+
+    return *json->text.at == '{' && more < end && memchr(end_of(json), '\n', (size_t)(more - end_of(json)));
 }
 
-cs_body_t cs_events_read(cs_parser_t *parser, cs_span_t body, int lines, const cs_event_rules_t *rules,
-                         const cs_event_sink_t *sink, apr_pool_t *pool)
+cs_body_t cs_events_read(cs_span_t body, int lines, const cs_event_rules_t *rules, const cs_event_sink_t *sink,
+                         apr_pool_t *pool)
 {
-    reading_t reading = {.tokener = (struct json_tokener *)parser,
-                         .body = body.at,
+    reading_t reading = {.body = body,
                          .rules = rules,
                          .sink = sink,
                          .pool = pool,
                          .members = apr_array_make(pool, 16, sizeof(cs_member_t))};
-    const char *end = body.at + body.length;
-    const char *nul = memchr(body.at, '\0', body.length);
-    struct json_object *root;
-    cs_body_t kind = CS_BODY_ONE;
+    const char *end = body.at + body.length, *start = cs_json_skip_space(body.at, end);
     cs_json_t json;
 
-    if (nul) { /* to json-c it would be the end of the text */
-        reject_text(&reading, CS_REASON_MALFORMED_JSON, nul, body);
-        return CS_BODY_ONE;
-    }
     if (lines)
-        return read_lines(&reading, body);
-    if (!parse(&root, &json, &reading, body, 1))
+        return read_lines(&reading);
+    if (start < end && *start == '[')
+        return read_array(&reading, start);
+    if (!measure(&json, &reading, start, body))
         return CS_BODY_ONE;
-    const char *after = json.text.at + json.text.length, *more = skip_space(after, end);
-    /* Something on a line of its own behind an object: then the body is lines. */
-    if (json_object_is_type(root, json_type_object) && more < end && memchr(after, '\n', (size_t)(more - after)))
-        kind = read_lines(&reading, body);
-    else if (more < end)
-        reject_text(&reading, CS_REASON_MALFORMED_JSON, more, body);
-    else if (json_object_is_type(root, json_type_array))
-        kind = read_array(&reading, root, &json);
-    else
-        read_event(&reading, root, &json);
-    json_object_put(root);
-    return kind;
+    if (is_lines(&json, end))
+        return read_lines(&reading);
+    if (is_last(&reading, end_of(&json), body))
+        read_event(&reading, &json);
+    return CS_BODY_ONE;
 }

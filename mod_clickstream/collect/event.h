@@ -10,25 +10,13 @@
 #include "collect/json.h"
 #include "collect/reason.h"
 
-/* A json-c tokener, kept because making one costs more than parsing an event. Not for two threads at once. */
-typedef struct cs_parser_t cs_parser_t;
-cs_parser_t *cs_parser_create(void);
-void cs_parser_free(void *parser); /* of the type that a thread key's destructor has */
-
-/* One member of an event: its name as it means and as it was sent, and its value as it was sent. All point
- * into the body or into the parser; they are gone when the callback returns. */
-typedef struct cs_member_t {
-    cs_span_t name;
-    cs_span_t raw_name;
-    cs_span_t value;
-} cs_member_t;
-
-/* An event that holds what the contract asks. A name that was sent twice is here once: in its first place,
- * with its last value, as JSON parsers read it. */
+/* An event that holds what the contract asks. All points into the body or into the pool; the members are gone when the
+ * callback returns. */
 typedef struct cs_event_t {
-    const cs_member_t *members;
+    const cs_member_t *members; /* no name is there twice */
     int count;
-    apr_size_t length; /* of the text as it was sent: nothing written from `members` is longer */
+    const cs_json_t *json; /* the text as it was sent: nothing written from `members` is longer */
+    int united;            /* a name was there twice, so that the text has more than the members */
 } cs_event_t;
 
 typedef struct cs_rejection_t {
@@ -55,7 +43,7 @@ typedef enum {
 
 /* Reads a body: one JSON object, an array of objects, or one object a line (`lines` says that the sender
  * told us so; otherwise it is seen from the text). */
-cs_body_t cs_events_read(cs_parser_t *parser, cs_span_t body, int lines, const cs_event_rules_t *rules,
-                         const cs_event_sink_t *sink, apr_pool_t *pool);
+cs_body_t cs_events_read(cs_span_t body, int lines, const cs_event_rules_t *rules, const cs_event_sink_t *sink,
+                         apr_pool_t *pool);
 
 #endif

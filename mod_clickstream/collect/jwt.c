@@ -3,7 +3,6 @@
 #include "collect/jwt.h"
 
 #include <apr_encode.h>
-#include <json-c/json.h>
 #include <openssl/bn.h>
 #include <openssl/crypto.h>
 #include <openssl/ec.h>
@@ -52,67 +51,49 @@ static int decode(cs_span_t *bytes, unsigned char *to, cs_span_t part)
 
 /* --- an object --- */
 
-/* json-c has taken the text: what is left to see is what it forgives, and what it does not tell. */
-static int is_strict(struct json_object *object, cs_span_t text)
+/* The members of a JSON object. 0 where the text is none, or a name is not to be trusted: it is there twice, or has a
+ * NUL in it. */
+static int read_object(apr_array_header_t *members, cs_span_t text, apr_pool_t *pool)
 {
-    const char *end = text.at + text.length, *cursor = NULL;
-    cs_json_t json, value;
-    cs_span_t name;
-    int count = 0;
+    const char *end = text.at + text.length;
+    cs_json_t json;
 
-    if (!json_object_is_type(object, json_type_object) || !cs_json_measure(&json, text.at, end))
+    return cs_json_measure(&json, text.at, end) && cs_json_skip_space(json.text.at + json.text.length, end) == end &&
+           *json.text.at == '{' && !cs_json_members(members, &json, pool) && !cs_json_unite(members, pool);
+}
+
+static const cs_json_t *find(const apr_array_header_t *members, const char *name)
+{
+    return cs_json_find((const cs_member_t *)(const void *)members->elts, members->nelts, name);
+}
+
+static int is_string(const cs_json_t *value)
+{
+    return cs_json_kind(value->text) == CS_JSON_STRING;
+}
+
+static int says(const cs_json_t *value, const char *expected, apr_pool_t *pool)
+{
+    cs_span_t text;
+
+    if (!value || !is_string(value))
         return 0;
-    for (; cs_json_next(&name, &value, &cursor, &json); count++) {
-        if (cs_json_has_nul(name))
-            return 0;
-    }
-    return count == json_object_object_length(object); /* fewer where a name is there twice */
-}
-
-/* Parses a JSON object, which is to be put; NULL where the text is none. The tokener is a new one each time, because
- * json_tokener_reset() keeps half a surrogate pair. */
-static struct json_object *parse(cs_span_t text)
-{
-    struct json_tokener *tokener = json_tokener_new();
-    struct json_object *object;
-    int good;
-
-    if (!tokener)
-        return NULL;
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-    object = json_tokener_parse_ex(tokener, text.at, (int)text.length);
-    /* A NUL is the end of the text to json-c, wherever it stands: then it has not come to ours. */
-    good = json_tokener_get_error(tokener) == json_tokener_success &&
-           json_tokener_get_parse_end(tokener) == text.length && is_strict(object, text);
-    json_tokener_free(tokener);
-    if (good)
-        return object;
-    json_object_put(object);
-    return NULL;
-}
-
-static int is_string(struct json_object *value, const char *text)
-{
-    size_t length = strlen(text);
-
-    return json_object_is_type(value, json_type_string) && (size_t)json_object_get_string_len(value) == length &&
-           memcmp(json_object_get_string(value), text, length) == 0;
+    text = cs_json_string(value->text, pool);
+    return text.length == strlen(expected) && memcmp(text.at, expected, text.length) == 0;
 }
 
 /* --- the header --- */
 
-static int is_header_for(cs_span_t text, cs_key_kind_t kind)
+static int is_header_for(cs_span_t text, cs_key_kind_t kind, apr_pool_t *pool)
 {
     static const char *const names[] = {[CS_KEY_HS256] = "HS256", [CS_KEY_RS256] = "RS256", [CS_KEY_ES256] = "ES256"};
-    struct json_object *header = parse(text), *value;
-    int good = header && json_object_object_get_ex(header, "alg", &value) && is_string(value, names[kind]);
+    apr_array_header_t *header = apr_array_make(pool, 4, sizeof(cs_member_t));
+    const cs_json_t *type;
 
-    if (good && json_object_object_get_ex(header, "typ", &value))
-        good = json_object_is_type(value, json_type_string);
-    if (good && json_object_object_get_ex(header, "crit", NULL)) /* we understand no extension */
-        good = 0;
-    json_object_put(header);
-    return good;
+    if (!read_object(header, text, pool) || !says(find(header, "alg"), names[kind], pool))
+        return 0;
+    type = find(header, "typ");
+    return (!type || is_string(type)) && !find(header, "crit"); /* we understand no extension */
 }
 
 /* --- the signature --- */
@@ -183,31 +164,31 @@ static int is_signed(cs_span_t text, cs_span_t signature, const cs_key_t *key)
 
 /* A member that may be missing (then `*at` stays), but if not, is a number of seconds. `*at` is in microseconds: a
  * double has those exactly until the year 2255, and whatever a client writes, it becomes no more than infinite. */
-static int read_time(double *at, struct json_object *payload, const char *name)
+static int read_time(double *at, const apr_array_header_t *payload, const char *name)
 {
-    struct json_object *value;
+    const cs_json_t *value = find(payload, name);
+    cs_json_kind_t kind;
 
-    if (!json_object_object_get_ex(payload, name, &value))
+    if (!value)
         return 1;
-    if (!json_object_is_type(value, json_type_int) && !json_object_is_type(value, json_type_double))
+    kind = cs_json_kind(value->text);
+    if (kind != CS_JSON_INTEGER && kind != CS_JSON_DECIMAL)
         return 0;
-    *at = json_object_get_double(value) * APR_USEC_PER_SEC;
+    *at = cs_json_number(value->text) * APR_USEC_PER_SEC;
     return 1;
 }
 
-static int is_payload_of(cs_span_t text, const char *issuer, apr_time_t now)
+static int is_payload_of(cs_span_t text, const char *issuer, apr_time_t now, apr_pool_t *pool)
 {
-    struct json_object *payload = parse(text), *value;
+    apr_array_header_t *payload = apr_array_make(pool, 8, sizeof(cs_member_t));
     double at = (double)now, leeway = (double)CS_JWT_LEEWAY, from = at, until = at, issued;
-    int good = payload && json_object_object_get_ex(payload, "iss", &value) && is_string(value, issuer) &&
-               read_time(&until, payload, "exp") && read_time(&from, payload, "nbf") &&
-               read_time(&issued, payload, "iat") && at < until + leeway && at >= from - leeway;
 
-    json_object_put(payload);
-    return good;
+    return read_object(payload, text, pool) && says(find(payload, "iss"), issuer, pool) &&
+           read_time(&until, payload, "exp") && read_time(&from, payload, "nbf") &&
+           read_time(&issued, payload, "iat") && at < until + leeway && at >= from - leeway;
 }
 
-int cs_jwt_verify(cs_span_t token, const cs_key_t *key, const char *issuer, apr_time_t now)
+int cs_jwt_verify(cs_span_t token, const cs_key_t *key, const char *issuer, apr_time_t now, apr_pool_t *pool)
 {
     unsigned char bytes[CS_JWT_MOST], *to = bytes;
     cs_span_t parts[PARTS], decoded[PARTS], text;
@@ -220,6 +201,6 @@ int cs_jwt_verify(cs_span_t token, const cs_key_t *key, const char *issuer, apr_
         to += decoded[i].length;
     }
     text = (cs_span_t){token.at, (apr_size_t)(parts[SIGNATURE].at - 1 - token.at)};
-    return is_header_for(decoded[HEADER], cs_key_kind(key)) && is_signed(text, decoded[SIGNATURE], key) &&
-           is_payload_of(decoded[PAYLOAD], issuer, now);
+    return is_header_for(decoded[HEADER], cs_key_kind(key), pool) && is_signed(text, decoded[SIGNATURE], key) &&
+           is_payload_of(decoded[PAYLOAD], issuer, now, pool);
 }

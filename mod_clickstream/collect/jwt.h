@@ -15,6 +15,6 @@
 /* Whether the token is `issuer`'s: written in the one form that there is, signed with the key by the algorithm that
  * the key is for, with `iss` the issuer, before `exp` and not before `nbf`. All but `iss` may be missing; what is there
  * has its right type, and no name is there twice. Needs some 20 KiB of stack. */
-int cs_jwt_verify(cs_span_t token, const cs_key_t *key, const char *issuer, apr_time_t now);
+int cs_jwt_verify(cs_span_t token, const cs_key_t *key, const char *issuer, apr_time_t now, apr_pool_t *pool);
 
 #endif

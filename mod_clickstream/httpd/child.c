@@ -8,7 +8,6 @@
 #include "httpd/module.h"
 
 #include <apr_strings.h>
-#include <apr_thread_proc.h>
 #include <pthread.h>
 #include <signal.h>
 
@@ -39,7 +38,6 @@ static struct {
     lane_t *lanes;
     int count;
     int stop;
-    apr_threadkey_t *parser;
 } child;
 
 static void open_queue(lane_t *lane, const cs_log_t *log)
@@ -168,7 +166,6 @@ void cs_child_init(apr_pool_t *pchild, server_rec *server)
     const cs_server_t *settings = cs_config_server(server);
     apr_pool_t *pconf = server->process->pconf;
 
-    apr_threadkey_private_create(&child.parser, cs_parser_free, pchild);
     if (!settings->streams)
         return;
     child.lanes = apr_pcalloc(pconf, (apr_size_t)settings->streams->nelts * sizeof(lane_t));
@@ -201,14 +198,4 @@ cs_queue_t *cs_child_queue(const cs_stream_t *stream)
             return __atomic_load_n(&child.lanes[i].queue, __ATOMIC_ACQUIRE);
     }
     return NULL;
-}
-
-cs_parser_t *cs_child_parser(void)
-{
-    void *parser = NULL;
-
-    apr_threadkey_private_get(&parser, child.parser);
-    if (!parser && (parser = cs_parser_create()))
-        apr_threadkey_private_set(parser, child.parser);
-    return parser;
 }

@@ -87,12 +87,11 @@ static int handler(request_rec *r)
     settings = cs_config_location(r);
     request = cs_request_of(r);
     if (cs_collect_begin(&collect, &request, settings, r->pool)) {
-        cs_parser_t *parser = cs_child_parser();
         cs_span_t body;
         int http_status = HTTP_INTERNAL_SERVER_ERROR;
-        apr_status_t status = parser ? cs_request_body(&body, &ended, &http_status, r, settings->max_body) : APR_ENOMEM;
+        apr_status_t status = cs_request_body(&body, &ended, &http_status, r, settings->max_body);
         if (status == APR_SUCCESS)
-            cs_collect_body(&collect, parser, body.at, body.length);
+            cs_collect_body(&collect, body);
         else if (status == APR_ENOSPC)
             cs_collect_too_large(&collect);
         else if (http_status == AP_FILTER_ERROR)

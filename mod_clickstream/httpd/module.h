@@ -49,8 +49,6 @@ void cs_child_init(apr_pool_t *pchild, server_rec *server);
 void cs_child_stopping(apr_pool_t *pchild, int graceful);
 /* The stream's queue, or NULL while it cannot be opened. For any thread. */
 cs_queue_t *cs_child_queue(const cs_stream_t *stream);
-/* This thread's JSON parser; NULL: no memory. */
-cs_parser_t *cs_child_parser(void);
 
 /* --- request.c: a request_rec as the core sees it --- */
 

@@ -121,18 +121,17 @@ int fuzz_is_json(const char *text, size_t length)
 {
     struct json_tokener *tokener = json_tokener_new_ex(200);
     struct json_object *value;
-    enum json_tokener_error error;
+    int good;
 
     json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
     value = json_tokener_parse_ex(tokener, text, (int)length);
-    error = json_tokener_get_error(tokener);
-    if (error == json_tokener_continue) { /* a number goes on until something ends it */
+    if (json_tokener_get_error(tokener) == json_tokener_continue) { /* a number goes on until something ends it */
         value = json_tokener_parse_ex(tokener, "", 1);
-        error = json_tokener_get_error(tokener);
+        good = json_tokener_get_error(tokener) == json_tokener_success;
     }
-    error =
-        error == json_tokener_success && json_tokener_get_parse_end(tokener) < length ? json_tokener_error_size : error;
+    else
+        good = json_tokener_get_error(tokener) == json_tokener_success && json_tokener_get_parse_end(tokener) == length;
     json_object_put(value);
     json_tokener_free(tokener);
-    return error == json_tokener_success;
+    return good;
 }

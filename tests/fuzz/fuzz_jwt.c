@@ -95,7 +95,7 @@ FUZZ_TARGET(jwt)
 
     if (choice & 128)
         token = sign(token, pool);
-    taken = cs_jwt_verify((cs_span_t){fuzz_exactly(token.at, token.length), token.length}, key, "app", NOW);
+    taken = cs_jwt_verify((cs_span_t){fuzz_exactly(token.at, token.length), token.length}, key, "app", NOW, pool);
     FUZZ_CHECK(!taken || (choice % 3 == 0 && is_signed(token, pool)));
     if (cs_auth_bearer(&bearer, fuzz_text(data, size)))
         FUZZ_CHECK(bearer.length > 0);

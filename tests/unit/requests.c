@@ -63,13 +63,11 @@ static apr_status_t free_body(void *body)
 
 void request_bytes(cs_collect_t *collect, const char *body, size_t length)
 {
-    cs_parser_t *parser = cs_parser_create();
     char *exact = malloc(length); /* not from the pool: nothing may be read behind it */
 
     memcpy(exact, body, length);
     apr_pool_cleanup_register(pool, exact, free_body, apr_pool_cleanup_null);
-    cs_collect_body(collect, parser, exact, length);
-    cs_parser_free(parser);
+    cs_collect_body(collect, (cs_span_t){exact, length});
 }
 
 void request_body(cs_collect_t *collect, const char *body)

@@ -102,7 +102,7 @@ START_TEST(verifies_by_the_client_s_own_key)
     APR_ARRAY_PUSH(clients, cs_client_t) = (cs_client_t){.id = "app", .key = secret_key("secret of app")};
     APR_ARRAY_PUSH(clients, cs_client_t) = (cs_client_t){.id = "web", .key = secret_key("secret of web")};
     APR_ARRAY_PUSH(clients, cs_client_t) = (cs_client_t){.id = "bare"};
-    ck_assert_int_eq(cs_auth_verifies(clients, tokens[_i].id, (cs_span_t){token, strlen(token)}, NOW),
+    ck_assert_int_eq(cs_auth_verifies(clients, tokens[_i].id, (cs_span_t){token, strlen(token)}, NOW, pool),
                      tokens[_i].verifies);
 }
 END_TEST

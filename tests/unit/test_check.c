@@ -116,12 +116,10 @@ static void judge(const char *event, const char *const *lines, const char *expec
                                     .tags = settings->tags,
                                     .unknown_tags = settings->unknown_tags};
     const cs_event_sink_t sink = {.take = take_event, .reject = hear_rejection};
-    cs_parser_t *parser = cs_parser_create();
 
     verdict = "";
-    cs_events_read(parser, (cs_span_t){event, strlen(event)}, 0, &rules, &sink, pool);
+    cs_events_read((cs_span_t){event, strlen(event)}, 0, &rules, &sink, pool);
     ck_assert_msg(strcmp(verdict, expected) == 0, "%s, %s: %s", lines[0] ? lines[0] : "no line", event, verdict);
-    cs_parser_free(parser);
 }
 
 #define TYPE "wrong_type value"

@@ -87,11 +87,9 @@ static void collect(cs_collect_t *collected, const char *body, const char *gpc)
                                   .now = NOW,
                                   .header = header,
                                   .from = (void *)(apr_uintptr_t)gpc};
-    cs_parser_t *parser = cs_parser_create();
 
     ck_assert_int_eq(cs_collect_begin(collected, &request, test_location(lines), pool), 1);
-    cs_collect_body(collected, parser, body, strlen(body));
-    cs_parser_free(parser);
+    cs_collect_body(collected, (cs_span_t){body, strlen(body)});
 }
 
 START_TEST(keeps_the_good_and_the_refused)

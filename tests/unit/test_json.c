@@ -1,4 +1,4 @@
-/* JSON text: what the walk refuses of what json-c lets through, and where the values lie.
+/* JSON text: what is refused, and at which byte; and where the values lie.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "unit.h"
 
@@ -60,7 +60,6 @@ START_TEST(measures)
 }
 END_TEST
 
-/* Much of this json-c's strict mode takes. */
 static const struct {
     const char *text;
     int position; /* of the culprit */
@@ -68,10 +67,43 @@ static const struct {
     {"", 0},
     {"  ", 2},
     {"[", 1},
+    {"{", 1},
+    {"[1", 2},
+    {"[1,", 3},
+    {"[1,]", 3},
+    {"[1 2]", 3},
+    {"[,1]", 1},
+    {"[1}", 2},
+    {"{\"a\":1]", 6},
+    {"{\"a\":1,}", 7},
+    {"{\"a\" 1}", 5},
+    {"{\"a\",1}", 4},
+    {"{\"a\":}", 5},
+    {"{\"a\"}", 4},
+    {"{:1}", 1},
+    {"{1:1}", 1},
+    {"{a:1}", 1},
+    {"{[]:1}", 1},
+    {"[1:2]", 2},
+    {"[[],{]}", 5},
+    {"]", 0},
+    {"}", 0},
+    {",", 0},
+    {":", 0},
+    {"\"\\", 2},
+    {"\"\\x\"", 2},
+    {"\"\\u12\"", 5},
+    {"\"\\u12G4\"", 5},
+    {"\"\\u", 3},
+    {"\"\\\"", 3},
+    {"tru", 3},
+    {"[tru]", 4},
+    {"truE", 3},
+    {"[nul", 4},
     {"\"abc", 4},
     {"NaN", 0},
     {"[1,NaN]", 3},
-    {"nan", 0},
+    {"nan", 1},
     {"Infinity", 0},
     {"-Infinity", 1},
     {"{\"a\":-Infinity}", 6},
@@ -88,7 +120,7 @@ static const struct {
     {".5", 0},
     {"+1", 0},
     {"TRUE", 0},
-    {"nulx", 0},
+    {"nulx", 3},
     {"'a'", 0},
     {"{'a':1}", 1},
     {"{\"a\":1,'b':2}", 7},
@@ -172,37 +204,84 @@ END_TEST
 
 static const struct {
     const char *text, *compact;
+    int spaced;
 } compacts[] = {
-    {"1", "1"},
-    {"\"a b\\\" \\n\"", "\"a b\\\" \\n\""},
-    {"{ \"a b\" : [ 1 ,\t2\r\n, { } ] }", "{\"a b\":[1,2,{}]}"},
-    {"[\n]", "[]"},
-    {"1234567890123456789012345.10e+05", "1234567890123456789012345.10e+05"},
-    {"\"\\u0041\"", "\"\\u0041\""},
+    {"1", "1", 0},
+    {" 1 ", "1", 0},
+    {"\"a b\\\" \\n\"", "\"a b\\\" \\n\"", 0},
+    {"{ \"a b\" : [ 1 ,\t2\r\n, { } ] }", "{\"a b\":[1,2,{}]}", 1},
+    {"[\n]", "[]", 1},
+    {"[]", "[]", 0},
+    {"[1, 2]", "[1,2]", 1},
+    {"[1 ,2]", "[1,2]", 1},
+    {"{\"a\" :1}", "{\"a\":1}", 1},
+    {"{\"a\": 1}", "{\"a\":1}", 1},
+    {"{\"a\":1 }", "{\"a\":1}", 1},
+    {"{ \"a\":1}", "{\"a\":1}", 1},
+    {"{\"a\":[{\"b\": 1}]}", "{\"a\":[{\"b\":1}]}", 1},
+    {"{\"a b\":[{\"b\\\" \":\" \"}]}", "{\"a b\":[{\"b\\\" \":\" \"}]}", 0},
+    {"1234567890123456789012345.10e+05", "1234567890123456789012345.10e+05", 0},
+    {"\"\\u0041\"", "\"\\u0041\"", 0},
 };
 
 START_TEST(compacts_text)
 {
     cs_span_t text = span_of(compacts[_i].text);
-    char *to = malloc(text.length); /* not from the pool: nothing may be written behind it */
-    char *end = cs_json_compact(to, text);
+    char *to, *end;
+    cs_json_t json;
 
+    ck_assert_int_eq(cs_json_measure(&json, text.at, text.at + text.length), 1);
+    ck_assert_int_eq(json.spaced, compacts[_i].spaced);
+    to = malloc(json.text.length); /* not from the pool: nothing may be written behind it */
+    end = cs_json_compact(to, &json);
     ck_assert_str_eq(text_of((cs_span_t){to, (apr_size_t)(end - to)}), compacts[_i].compact);
     free(to);
 }
 END_TEST
 
-START_TEST(finds_nul_in_a_name)
+/* Eight bytes are looked at at once: each byte of such a word, and each of those behind the last one. */
+START_TEST(finds_each_byte_of_a_string)
 {
     static const struct {
-        const char *name;
-        int has;
-    } names[] = {{"\"\\u0000\"", 1},  {"\"iss\\u0000\"", 1}, {"\"\\\\\\u0000x\"", 1}, {"\"\\n\\u0000\"", 1},
-                 {"\"\"", 0},         {"\"u0000\"", 0},      {"\"\\\\u0000\"", 0},    {"\"\\u0001\"", 0},
-                 {"\"\\u00000\"", 1}, {"\"\\u1000\"", 0},    {"\"0000\\\\\"", 0}};
+        char byte;
+        int good;
+    } bytes[] = {{'\0', 0}, {'\x01', 0}, {'\x1F', 0}, {'\n', 0},   {'\x20', 1}, {'!', 1},    {'#', 1},
+                 {'[', 1},  {']', 1},    {'~', 1},    {'\x7F', 1}, {'\x80', 0}, {'\xBF', 0}, {'\xFF', 0}};
 
-    for (int i = 0; i < ELEMENTS(names); i++)
-        ck_assert_msg(cs_json_has_nul(span_of(names[i].name)) == names[i].has, "%s", names[i].name);
+    for (int i = 0; i < ELEMENTS(bytes); i++) {
+        for (int place = 1; place <= 20; place++) {
+            char text[22];
+            cs_json_t json;
+            memset(text, 'x', sizeof(text));
+            text[0] = text[sizeof(text) - 1] = '"';
+            text[place] = bytes[i].byte;
+            ck_assert_int_eq(cs_json_measure(&json, text, text + sizeof(text)), bytes[i].good);
+            ck_assert_int_eq((int)(json.text.at - text), bytes[i].good ? 0 : place);
+            text[place] = '"'; /* and where it ends there */
+            ck_assert_int_eq(cs_json_measure(&json, text, text + sizeof(text)), 1);
+            ck_assert_uint_eq(json.text.length, (apr_size_t)place + 1);
+        }
+    }
+}
+END_TEST
+
+/* As deep as it looks, and one deeper; each kind of bracket closes its own. */
+START_TEST(looks_so_deep)
+{
+    char text[2 * (CS_JSON_DEEPEST + 1)];
+    cs_json_t json;
+
+    for (int depth = 1; depth <= CS_JSON_DEEPEST + 1; depth++) {
+        memset(text, '[', (size_t)depth);
+        memset(text + depth, ']', (size_t)depth);
+        ck_assert_int_eq(cs_json_measure(&json, text, text + 2 * depth), depth <= CS_JSON_DEEPEST);
+        ck_assert_int_eq(json.depth, depth);
+        if (depth > CS_JSON_DEEPEST)
+            continue;
+        text[2 * depth - 1] = '}';
+        ck_assert_int_eq(cs_json_measure(&json, text, text + 2 * depth), 0);
+        ck_assert_int_eq((int)(json.text.at - text), 2 * depth - 1);
+    }
 }
 END_TEST
 
@@ -216,7 +295,8 @@ Suite *json_suite(void)
     tcase_add_test(tests, stops_at_the_end);
     tcase_add_loop_test(tests, steps, 0, ELEMENTS(walks));
     tcase_add_loop_test(tests, compacts_text, 0, ELEMENTS(compacts));
-    tcase_add_test(tests, finds_nul_in_a_name);
+    tcase_add_test(tests, finds_each_byte_of_a_string);
+    tcase_add_test(tests, looks_so_deep);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -157,7 +157,7 @@ int verify_at(const char *token, apr_size_t length, const cs_key_t *key, apr_tim
     int good;
 
     memcpy(exact, token, length);
-    good = cs_jwt_verify((cs_span_t){exact, length}, key, ISSUER, now);
+    good = cs_jwt_verify((cs_span_t){exact, length}, key, ISSUER, now, pool);
     free(exact);
     ck_assert_uint_eq(ERR_peek_error(), 0);
     return good;

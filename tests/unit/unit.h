@@ -45,6 +45,7 @@ TCase *test_case(const char *name);
     X(conf)                                                                                                            \
     X(disk)                                                                                                            \
     X(text)                                                                                                            \
+    X(json_value)                                                                                                      \
     X(json)                                                                                                            \
     X(key)                                                                                                             \
     X(jwt)                                                                                                             \
