@@ -85,27 +85,6 @@ static double count_characters(cs_span_t text)
     return (double)characters;
 }
 
-static double count_elements(const cs_json_t *array)
-{
-    const char *cursor = NULL;
-    cs_json_t element;
-    cs_span_t none;
-    int count = 0;
-
-    while (cs_json_next(&none, &element, &cursor, array))
-        count++;
-    return count;
-}
-
-static double count_members(const cs_json_t *object, apr_pool_t *pool)
-{
-    apr_array_header_t *members = apr_array_make(pool, 16, sizeof(cs_member_t));
-
-    cs_json_members(members, object, pool);
-    cs_json_unite(members, pool);
-    return members->nelts;
-}
-
 static apr_size_t count_letters(const char *at, const char *end, int digits)
 {
     const char *p = at;
@@ -158,9 +137,8 @@ static cs_reason_t check_value(const cs_json_t *value, const cs_tag_t *tag, apr_
     case CS_TAG_STRING:
         return within(count_characters(cs_json_string(value->text, pool)), tag);
     case CS_TAG_ARRAY:
-        return within(count_elements(value), tag);
     case CS_TAG_OBJECT:
-        return within(count_members(value, pool), tag);
+        return within(cs_json_count(value, pool), tag);
     case CS_TAG_LANGUAGE:
         return is_language(cs_json_string(value->text, pool)) ? CS_REASON_COUNT : CS_REASON_WRONG_TYPE;
     default:

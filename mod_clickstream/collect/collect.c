@@ -24,7 +24,7 @@ static const char *header(const cs_collect_t *collect, const char *name)
 static void respond(cs_collect_t *collect, int status, const char *code, const char *message, const char *more)
 {
     const char *body =
-        apr_psprintf(collect->pool, "{\"response_code\":\"%s\",\"message\":\"%s\"%s}", code, message, more);
+        apr_pstrcat(collect->pool, "{\"response_code\":\"", code, "\",\"message\":\"", message, "\"", more, "}", NULL);
 
     collect->status = status;
     collect->body = (cs_span_t){body, strlen(body)};
@@ -91,26 +91,24 @@ static const char *client_id(const cs_collect_t *collect)
     return cs_query_value(collect->request.query, "client_id", collect->pool);
 }
 
-/* The media type without its parameters, or "" where there is none. */
-static const char *media_type(const cs_collect_t *collect)
-{
-    const char *type = header(collect, "Content-Type");
-
-    if (!type)
-        return "";
-    type += strspn(type, " \t");
-    return apr_pstrmemdup(collect->pool, type, strcspn(type, "; \t"));
-}
-
 #define NDJSON "application/x-ndjson"
 
-static int is_media_type(const char *type)
+/* Whether events may come in a body of that type, whatever its parameters are; none at all is as good. */
+static int takes_media_type(cs_collect_t *collect)
 {
     static const char *const taken[] = {"application/json", NDJSON, "text/plain", ""};
+    const char *type = header(collect, "Content-Type");
+    size_t length;
 
+    if (!type)
+        return 1;
+    type += strspn(type, " \t");
+    length = strcspn(type, "; \t");
     for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
-        if (strcasecmp(taken[i], type) == 0)
-            return 1;
+        if (strlen(taken[i]) != length || strncasecmp(taken[i], type, length) != 0)
+            continue;
+        collect->lines = strcmp(taken[i], NDJSON) == 0;
+        return 1;
     }
     return 0;
 }
@@ -195,7 +193,7 @@ int cs_collect_begin(cs_collect_t *collect, const cs_request_t *request, const c
     }
     if (!is_authorized(collect))
         return 0;
-    if (!collect->pixel && !is_media_type(media_type(collect))) {
+    if (!collect->pixel && !takes_media_type(collect)) {
         refuse(collect, 415, "Unsupported media type");
         return 0;
     }
@@ -242,6 +240,16 @@ static void reject_event(void *to, const cs_rejection_t *rejection)
                          collect->pool);
 }
 
+static void forget_all(void *to)
+{
+    cs_collect_t *collect = to;
+
+    apr_array_clear(collect->records);
+    apr_array_clear(collect->rejects);
+    apr_array_clear(collect->rejections);
+    memset(collect->refused, 0, sizeof(collect->refused));
+}
+
 /* The answer that promises. */
 static void promise(cs_collect_t *collect, cs_body_t kind)
 {
@@ -278,9 +286,8 @@ static cs_body_t read_events(cs_collect_t *collect, cs_span_t body)
                                     .require = settings->require,
                                     .tags = settings->tags,
                                     .unknown_tags = settings->unknown_tags};
-    const cs_event_sink_t sink = {.take = take_event, .reject = reject_event, .to = collect};
+    const cs_event_sink_t sink = {.take = take_event, .reject = reject_event, .forget = forget_all, .to = collect};
     const char *query = collect->request.query ? collect->request.query : "", *culprit;
-    int lines = !collect->pixel && strcasecmp(media_type(collect), NDJSON) == 0;
 
     if (collect->pixel && !cs_pixel_event(&body, &culprit, query, collect->pool)) {
         reject_event(collect, &(cs_rejection_t){.reason = CS_REASON_MALFORMED_JSON,
@@ -288,7 +295,7 @@ static cs_body_t read_events(cs_collect_t *collect, cs_span_t body)
                                                 .text = {query, strlen(query)}});
         return CS_BODY_ONE;
     }
-    return cs_events_read(body, lines, &rules, &sink, collect->pool);
+    return cs_events_read(body, collect->lines, &rules, &sink, collect->pool);
 }
 
 /* RFC 1952, section 2.3.1. */

@@ -29,6 +29,7 @@ typedef struct cs_collect_t {
     apr_pool_t *pool;
     cs_request_t request;
     int pixel; /* the event is in the query */
+    int lines; /* the client says that there is an event a line */
     const char *client_id;
     cs_gathered_t gathered;
     apr_array_header_t *rejections; /* cs_rejection_t */

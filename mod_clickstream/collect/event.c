@@ -65,12 +65,13 @@ static cs_reason_t take_event(const char **field, reading_t *reading, const cs_j
     return reading->sink->take(reading->sink->to, &event);
 }
 
-static void read_event(reading_t *reading, const cs_json_t *json)
+/* Hands on what was measured: taken, or rejected. */
+static void hand_on(reading_t *reading, const cs_json_t *json)
 {
     cs_reason_t reason = check_shape(json, reading->rules);
     const char *field = NULL, *culprit = NULL;
 
-    if (reason == CS_REASON_COUNT && !(culprit = cs_json_members(reading->members, json, reading->pool)))
+    if (reason == CS_REASON_COUNT && !(culprit = cs_json_nul(reading->members)))
         reason = take_event(&field, reading, json);
     if (culprit)
         reject_text(reading, CS_REASON_MALFORMED_JSON, culprit, json->text);
@@ -81,14 +82,20 @@ static void read_event(reading_t *reading, const cs_json_t *json)
 
 /* --- a body --- */
 
-/* Measures the next value; where there is none, rejects `text`, which it should have been in. */
-static int measure(cs_json_t *json, reading_t *reading, const char *at, cs_span_t text)
+/* Measures the value at `at`, and lays it open where it is an object. */
+static int measure(cs_json_t *json, reading_t *reading, const char *at, const char *end)
 {
-    if (cs_json_measure(json, at, text.at + text.length))
-        return 1;
+    at = cs_json_skip_space(at, end);
+    if (at < end && *at == '{')
+        return cs_json_object(reading->members, json, at, end, reading->pool);
+    return cs_json_measure(json, at, end);
+}
+
+/* For what measure() stopped at. */
+static void reject_culprit(reading_t *reading, const cs_json_t *json, cs_span_t text)
+{
     reject_text(reading, json->depth > CS_JSON_DEEPEST ? CS_REASON_TOO_DEEP : CS_REASON_MALFORMED_JSON, json->text.at,
                 text);
-    return 0;
 }
 
 /* Nothing but white space may follow in `text`. */
@@ -132,54 +139,59 @@ static cs_body_t read_lines(reading_t *reading)
     if (count > reading->rules->max_events)
         return CS_BODY_TOO_MANY;
     for (at = reading->body.at; next_line(&line, &at, end);) {
-        if (measure(&json, reading, line.at, line) && is_last(reading, end_of(&json), line))
-            read_event(reading, &json);
+        int good = measure(&json, reading, line.at, line.at + line.length);
+        if (!good)
+            reject_culprit(reading, &json, line);
+        if (good && is_last(reading, end_of(&json), line))
+            hand_on(reading, &json);
         else
             reading->index++;
     }
     return CS_BODY_MANY;
 }
 
-/* Finds the elements of the array that begins at `at`: all of it has to be good before the first is handed on. Returns
- * how many there are; they are in `elements` as far as there may be so many. -1: it is no good, which was said. */
-static apr_int64_t find_elements(apr_array_header_t *elements, reading_t *reading, const char *at)
+/* Hands on the elements of the array at `at`, while there may be so many, and counts them all. Returns what is behind
+ * it; or NULL, with `element` at the culprit. */
+static const char *read_elements(cs_json_t *element, reading_t *reading, const char *at, const char *end)
 {
-    const cs_span_t body = reading->body;
-    const char *end = body.at + body.length;
-    apr_int64_t count = 0;
-    cs_json_t element;
-
     at = cs_json_skip_space(at + 1, end);
     if (at < end && *at == ']')
-        return is_last(reading, at + 1, body) ? 0 : -1;
-    for (;;) {
-        if (!measure(&element, reading, at, body))
-            return -1;
-        if (count++ < reading->rules->max_events)
-            APR_ARRAY_PUSH(elements, cs_json_t) = element;
-        at = cs_json_skip_space(end_of(&element), end);
+        return at + 1;
+    for (;; at++) {
+        if (!measure(element, reading, at, end))
+            return NULL;
+        if (reading->index < reading->rules->max_events)
+            hand_on(reading, element);
+        else
+            reading->index++;
+        at = cs_json_skip_space(end_of(element), end);
         if (at < end && *at == ']')
-            return is_last(reading, at + 1, body) ? count : -1;
+            return at + 1;
         if (at == end || *at != ',') {
-            reject_text(reading, CS_REASON_MALFORMED_JSON, at, body);
-            return -1;
+            *element = (cs_json_t){.text = {at, 0}};
+            return NULL;
         }
-        at++;
     }
 }
 
 static cs_body_t read_array(reading_t *reading, const char *at)
 {
-    apr_array_header_t *elements = apr_array_make(reading->pool, 16, sizeof(cs_json_t));
-    apr_int64_t count = find_elements(elements, reading, at);
+    const char *end = reading->body.at + reading->body.length;
+    cs_json_t culprit;
+    const char *after = read_elements(&culprit, reading, at, end);
 
-    if (count < 0)
-        return CS_BODY_ONE;
-    if (count > reading->rules->max_events)
+    if (after && (after = cs_json_skip_space(after, end)) < end) {
+        culprit = (cs_json_t){.text = {after, 0}};
+        after = NULL;
+    }
+    if (after && reading->index <= reading->rules->max_events)
+        return CS_BODY_MANY;
+    reading->sink->forget(reading->sink->to);
+    if (after)
         return CS_BODY_TOO_MANY;
-    for (int i = 0; i < elements->nelts; i++)
-        read_event(reading, &APR_ARRAY_IDX(elements, i, cs_json_t));
-    return CS_BODY_MANY;
+    reading->index = 0;
+    reject_culprit(reading, &culprit, reading->body);
+    return CS_BODY_ONE;
 }
 
 /* Whether something is on a line of its own behind an object: then the body is lines. */
@@ -205,11 +217,11 @@ cs_body_t cs_events_read(cs_span_t body, int lines, const cs_event_rules_t *rule
         return read_lines(&reading);
     if (start < end && *start == '[')
         return read_array(&reading, start);
-    if (!measure(&json, &reading, start, body))
-        return CS_BODY_ONE;
-    if (is_lines(&json, end))
+    if (!measure(&json, &reading, start, end))
+        reject_culprit(&reading, &json, body);
+    else if (is_lines(&json, end))
         return read_lines(&reading);
-    if (is_last(&reading, end_of(&json), body))
-        read_event(&reading, &json);
+    else if (is_last(&reading, end_of(&json), body))
+        hand_on(&reading, &json);
     return CS_BODY_ONE;
 }

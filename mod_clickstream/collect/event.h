@@ -28,17 +28,19 @@ typedef struct cs_rejection_t {
 } cs_rejection_t;
 
 /* Gets each event of a body, in order: `take` for a good one, `reject` for a bad one. `take` may refuse it
- * after all by returning a reason; CS_REASON_COUNT means taken. */
+ * after all by returning a reason; CS_REASON_COUNT means taken. `forget` says that all of it was too soon, as what came
+ * behind is no JSON, or there are too many. */
 typedef struct cs_event_sink_t {
     cs_reason_t (*take)(void *to, const cs_event_t *event);
     void (*reject)(void *to, const cs_rejection_t *rejection);
+    void (*forget)(void *to);
     void *to;
 } cs_event_sink_t;
 
 typedef enum {
     CS_BODY_ONE,      /* one object, or something that is no list: at most one event was in it */
     CS_BODY_MANY,     /* an array, or lines */
-    CS_BODY_TOO_MANY, /* more than max_events: none of them was handed on */
+    CS_BODY_TOO_MANY, /* more than max_events: there is none */
 } cs_body_t;
 
 /* Reads a body: one JSON object, an array of objects, or one object a line (`lines` says that the sender

@@ -18,48 +18,31 @@ static int is_digit(const char *at, const char *end)
     return at < end && *at >= '0' && *at <= '9';
 }
 
-const char *cs_json_skip_space(const char *at, const char *end)
+static const char *pass_space(const char *at, const char *end)
 {
     while (at < end && (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r'))
         at++;
     return at;
 }
 
+const char *cs_json_skip_space(const char *at, const char *end)
+{
+    return pass_space(at, end);
+}
+
 static void skip_space(scan_t *scan)
 {
-    const char *at = cs_json_skip_space(scan->at, scan->end);
-
-    scan->spaced |= at != scan->at;
-    scan->at = at;
+    if (scan->at < scan->end && (unsigned char)*scan->at <= ' ') { /* seldom */
+        const char *at = pass_space(scan->at, scan->end);
+        scan->spaced |= at != scan->at;
+        scan->at = at;
+    }
 }
 
 /* The byte at hand; a NUL, which nothing begins with, at the end. */
 static char peek(const scan_t *scan)
 {
     return scan->at < scan->end ? *scan->at : '\0';
-}
-
-static int is_plain(char c)
-{
-    return (unsigned char)c >= 0x20 && (unsigned char)c < 0x80 && c != '"' && c != '\\';
-}
-
-/* Passes by what needs no second look within a string. Eight bytes at a time: a byte's highest bit gets set where it is
- * below 0x20, beyond 0x7F, a quote or a backslash; perhaps also in bytes behind such a one, but in no others. */
-static const char *skip_plain(const char *at, const char *end)
-{
-#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
-    for (; end - at >= 8; at += 8) {
-        uint64_t word;
-        memcpy(&word, at, sizeof(word));
-        word |= (word - EACH(0x20)) | ((word ^ EACH('"')) - EACH(1)) | ((word ^ EACH('\\')) - EACH(1));
-        if (word & EACH(0x80))
-            break;
-    }
-#undef EACH
-    while (at < end && is_plain(*at))
-        at++;
-    return at;
 }
 
 static int is_hex(char c)
@@ -86,7 +69,7 @@ static int take_string(scan_t *scan)
     scan->at++;
     for (;;) {
         char c;
-        scan->at = skip_plain(scan->at, scan->end);
+        scan->at = cs_text_plain(scan->at, scan->end);
         c = peek(scan);
         if (c == '"') {
             scan->at++;
@@ -162,19 +145,27 @@ static void enter(scan_t *scan, int object)
     skip_space(scan);
 }
 
-/* In an object, the name and the colon before a value. */
-static int take_name(scan_t *scan)
+/* The name and the colon before a member's value. */
+static int take_name(scan_t *scan, cs_span_t *name)
 {
-    if (!is_in_object(scan))
-        return 1;
+    name->at = scan->at;
     if (peek(scan) != '"' || !take_string(scan))
         return 0;
+    name->length = (apr_size_t)(scan->at - name->at);
     skip_space(scan);
     if (peek(scan) != ':')
         return 0;
     scan->at++;
     skip_space(scan);
     return 1;
+}
+
+/* Up to the next value of what is open. */
+static int take_label(scan_t *scan)
+{
+    cs_span_t name;
+
+    return !is_in_object(scan) || take_name(scan, &name);
 }
 
 /* Behind a value: closes what ends there. Returns 1 where a further value follows, or nothing is open any more. */
@@ -185,7 +176,7 @@ static int take_end(scan_t *scan)
         if (peek(scan) == ',') {
             scan->at++;
             skip_space(scan);
-            return take_name(scan);
+            return take_label(scan);
         }
         if (peek(scan) != (is_in_object(scan) ? '}' : ']'))
             return 0;
@@ -210,7 +201,7 @@ static int take_value(scan_t *scan)
         enter(scan, c == '{');
         if (peek(scan) == (c == '{' ? '}' : ']'))
             return take_end(scan);
-        return take_name(scan);
+        return take_label(scan);
     case '"':
         return take_string(scan) && take_end(scan);
     case 't':
@@ -224,46 +215,105 @@ static int take_value(scan_t *scan)
     }
 }
 
-int cs_json_measure(cs_json_t *value, const char *at, const char *end)
+static int take_whole(scan_t *scan)
 {
-    const char *start = cs_json_skip_space(at, end);
-    scan_t scan;
     int good;
 
-    scan.at = start; /* not all of it: the bits are set before they are read */
-    scan.end = end;
-    scan.open = scan.deepest = scan.spaced = 0;
     do
-        good = take_value(&scan);
-    while (good && scan.open);
-    *value = (cs_json_t){.text = good ? (cs_span_t){start, (apr_size_t)(scan.at - start)} : (cs_span_t){scan.at, 0},
-                         .depth = scan.deepest,
-                         .spaced = scan.spaced};
+        good = take_value(scan);
+    while (good && scan->open);
     return good;
 }
 
-int cs_json_next(cs_span_t *name, cs_json_t *value, const char **at, const cs_json_t *container)
+/* Not all of it is set: the bits are, before they are read. */
+static void begin(scan_t *scan, const char *at, const char *end)
 {
-    scan_t scan = {.at = *at ? *at : container->text.at + 1, .end = container->text.at + container->text.length};
+    scan->at = at;
+    scan->end = end;
+    scan->open = scan->deepest = scan->spaced = 0;
+}
 
-    skip_space(&scan);
-    if (*at && peek(&scan) == ',') {
-        scan.at++;
-        skip_space(&scan);
-    }
-    if (scan.at >= scan.end - 1)
+static cs_json_t measured(const scan_t *scan, const char *start, int good)
+{
+    return (cs_json_t){.text = good ? (cs_span_t){start, (apr_size_t)(scan->at - start)} : (cs_span_t){scan->at, 0},
+                       .depth = scan->deepest,
+                       .spaced = scan->spaced};
+}
+
+int cs_json_measure(cs_json_t *value, const char *at, const char *end)
+{
+    const char *start = pass_space(at, end);
+    scan_t scan;
+    int good;
+
+    begin(&scan, start, end);
+    good = take_whole(&scan);
+    *value = measured(&scan, start, good);
+    return good;
+}
+
+/* One member, and what is behind it: 1 with `*last` set where that is the object's end. Each value is measured as if it
+ * stood alone. */
+static int take_member(scan_t *scan, cs_member_t *member, int *last)
+{
+    const char *start;
+    scan_t value;
+    int good;
+
+    if (!take_name(scan, &member->raw_name))
         return 0;
-    *name = (cs_span_t){scan.at, 0};
-    if (*container->text.at == '{') {
-        take_string(&scan);
-        name->length = (apr_size_t)(scan.at - name->at);
-        skip_space(&scan);
-        scan.at++; /* the colon */
-    }
-    if (!cs_json_measure(value, scan.at, scan.end))
+    start = scan->at;
+    begin(&value, start, scan->end);
+    good = take_whole(&value);
+    member->value = measured(&value, start, good);
+    scan->at = value.at;
+    scan->spaced |= value.spaced;
+    if (value.deepest >= scan->deepest)
+        scan->deepest = value.deepest + 1;
+    if (!good)
         return 0;
-    *at = value->text.at + value->text.length;
+    skip_space(scan);
+    *last = peek(scan) == '}';
+    if (!*last && peek(scan) != ',')
+        return 0;
+    scan->at++;
+    if (!*last)
+        skip_space(scan);
     return 1;
+}
+
+static int take_members(scan_t *scan, apr_array_header_t *members, apr_pool_t *pool)
+{
+    cs_member_t member;
+    int last = peek(scan) == '}';
+
+    if (last)
+        scan->at++;
+    while (!last) {
+        if (!take_member(scan, &member, &last))
+            return 0;
+        member.name = cs_json_string(member.raw_name, pool);
+        APR_ARRAY_PUSH(members, cs_member_t) = member;
+    }
+    return 1;
+}
+
+int cs_json_object(apr_array_header_t *members, cs_json_t *object, const char *at, const char *end, apr_pool_t *pool)
+{
+    const char *start = pass_space(at, end);
+    scan_t scan;
+    int good = 0;
+
+    begin(&scan, start, end);
+    apr_array_clear(members);
+    if (peek(&scan) == '{') {
+        scan.at++;
+        scan.deepest = 1;
+        skip_space(&scan);
+        good = take_members(&scan, members, pool);
+    }
+    *object = measured(&scan, start, good);
+    return good;
 }
 
 char *cs_json_compact(char *to, const cs_json_t *value)

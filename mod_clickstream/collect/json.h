@@ -27,9 +27,31 @@ typedef struct cs_json_t {
  * `value->text.at` at the byte that is not allowed there, or with a depth beyond CS_JSON_DEEPEST. */
 int cs_json_measure(cs_json_t *value, const char *at, const char *end);
 
+/* A member of an object: its name as it means and as it was sent, and its value. */
+typedef struct cs_member_t {
+    cs_span_t name;
+    cs_span_t raw_name; /* with quotes */
+    cs_json_t value;
+} cs_member_t;
+
+/* As cs_json_measure(), where an object begins; and lays it open: all its members, in their order, take the place of
+ * what was in `members`. One pass does for both. */
+int cs_json_object(apr_array_header_t *members, cs_json_t *object, const char *at, const char *end, apr_pool_t *pool);
+
+/* The first name with U+0000 in it, as it was sent, or NULL: it would pass for another one wherever a NUL ends a text.
+ */
+const char *cs_json_nul(const apr_array_header_t *members);
+
+/* Leaves of a name that is there more than once the first place with the last value, as JSON parsers read it. Returns
+ * how many members are gone. */
+int cs_json_unite(apr_array_header_t *members, apr_pool_t *pool);
+
+/* NULL where it is not there. */
+const cs_json_t *cs_json_find(const cs_member_t *members, int count, const char *name);
+
 const char *cs_json_skip_space(const char *at, const char *end);
 
-/* The functions below want text that was measured. */
+/* --- values that were measured --- */
 
 typedef enum {
     CS_JSON_OBJECT,
@@ -49,27 +71,8 @@ cs_span_t cs_json_string(cs_span_t value, apr_pool_t *pool);
 /* The nearest double to a number, or an infinite one. */
 double cs_json_number(cs_span_t value);
 
-/* Steps through the elements of an object or array. Set `*at` to NULL for the first call; returns 0 after the last.
- * `name` is the text of the member's name, quotes included; in an array its length is 0. */
-int cs_json_next(cs_span_t *name, cs_json_t *value, const char **at, const cs_json_t *container);
-
-/* A member of an object: its name as it means and as it was sent, and its value. */
-typedef struct cs_member_t {
-    cs_span_t name;
-    cs_span_t raw_name; /* with quotes */
-    cs_json_t value;
-} cs_member_t;
-
-/* Lays an object open: all its members, in their order; what was in `members` is gone. Returns NULL, or the first name
- * that has U+0000 in it, which would pass for another one wherever a NUL ends a text. */
-const char *cs_json_members(apr_array_header_t *members, const cs_json_t *object, apr_pool_t *pool);
-
-/* Leaves of a name that is there more than once the first place with the last value, as JSON parsers read it. Returns
- * how many members are gone. */
-int cs_json_unite(apr_array_header_t *members, apr_pool_t *pool);
-
-/* NULL where it is not there. */
-const cs_json_t *cs_json_find(const cs_member_t *members, int count, const char *name);
+/* How many elements an array has; how many members an object, those of the same name as one. */
+int cs_json_count(const cs_json_t *container, apr_pool_t *pool);
 
 /* Copies a value without the white space around its tokens; returns the end of the copy. `to` has room for its length.
  */

@@ -117,19 +117,15 @@ double cs_json_number(cs_span_t value)
 
 /* --- members --- */
 
-const char *cs_json_members(apr_array_header_t *members, const cs_json_t *object, apr_pool_t *pool)
+const char *cs_json_nul(const apr_array_header_t *members)
 {
-    const char *cursor = NULL, *culprit = NULL;
-    cs_member_t member;
-
-    apr_array_clear(members);
-    while (cs_json_next(&member.raw_name, &member.value, &cursor, object)) {
-        member.name = cs_json_string(member.raw_name, pool);
-        if (!culprit && memchr(member.name.at, '\0', member.name.length))
-            culprit = member.raw_name.at;
-        APR_ARRAY_PUSH(members, cs_member_t) = member;
+    for (int i = 0; i < members->nelts; i++) {
+        const cs_member_t *member = &APR_ARRAY_IDX(members, i, cs_member_t);
+        if (member->name.length + 2 < member->raw_name.length && /* there are escapes in it */
+            memchr(member->name.at, '\0', member->name.length))
+            return member->raw_name.at;
     }
-    return culprit;
+    return NULL;
 }
 
 static int is_same(cs_span_t a, cs_span_t b)
@@ -197,4 +193,26 @@ const cs_json_t *cs_json_find(const cs_member_t *members, int count, const char 
             return &members[i].value;
     }
     return NULL;
+}
+
+int cs_json_count(const cs_json_t *container, apr_pool_t *pool)
+{
+    const char *at = container->text.at, *end = at + container->text.length;
+    apr_array_header_t *members;
+    cs_json_t element;
+    int count = 0;
+
+    if (*at == '{') {
+        members = apr_array_make(pool, 16, sizeof(cs_member_t));
+        cs_json_object(members, &element, at, end, pool);
+        cs_json_unite(members, pool);
+        return members->nelts;
+    }
+    for (at = cs_json_skip_space(at + 1, end); *at != ']'; count++) {
+        cs_json_measure(&element, at, end);
+        at = cs_json_skip_space(element.text.at + element.text.length, end);
+        if (*at == ',')
+            at++;
+    }
+    return count;
 }

@@ -58,8 +58,9 @@ static int read_object(apr_array_header_t *members, cs_span_t text, apr_pool_t *
     const char *end = text.at + text.length;
     cs_json_t json;
 
-    return cs_json_measure(&json, text.at, end) && cs_json_skip_space(json.text.at + json.text.length, end) == end &&
-           *json.text.at == '{' && !cs_json_members(members, &json, pool) && !cs_json_unite(members, pool);
+    return cs_json_object(members, &json, text.at, end, pool) &&
+           cs_json_skip_space(json.text.at + json.text.length, end) == end && !cs_json_nul(members) &&
+           !cs_json_unite(members, pool);
 }
 
 static const cs_json_t *find(const apr_array_header_t *members, const char *name)

@@ -47,9 +47,16 @@ char *cs_text_quote(char *to, cs_span_t span)
     const char *text = span.at, *end = span.at + span.length;
 
     *to++ = '"';
-    while (text < end) {
-        unsigned char c = (unsigned char)*text;
-        int length = cs_utf8_length(text, end);
+    for (;;) {
+        const char *plain = cs_text_plain(text, end);
+        unsigned char c;
+        int length;
+        memcpy(to, text, (size_t)(plain - text));
+        to += plain - text;
+        if ((text = plain) == end)
+            break;
+        c = (unsigned char)*text;
+        length = cs_utf8_length(text, end);
         if (c == '"' || c == '\\') {
             *to++ = '\\';
             *to++ = *text++;

@@ -46,16 +46,9 @@ cs_server_t *cs_config_server(server_rec *server)
     return ap_get_module_config(server->module_config, &clickstream_module);
 }
 
-/* What every location begins with: made once, by the parent, and then only read. */
-static cs_location_t defaults;
-
 const cs_location_t *cs_config_location(request_rec *r)
 {
-    cs_location_t *settings = apr_palloc(r->pool, sizeof(*settings));
-
-    cs_settings_merge(cs_location_settings, settings, &defaults,
-                      ap_get_module_config(r->per_dir_config, &clickstream_module));
-    return settings;
+    return ap_get_module_config(r->per_dir_config, &clickstream_module);
 }
 
 /* Which section of the configuration has which settings: of use only to the check, which comes after. */
@@ -146,6 +139,21 @@ static int complain(server_rec *server, const ap_directive_t *at, const char *se
     return HTTP_INTERNAL_SERVER_ERROR;
 }
 
+/* What every location begins with. */
+static cs_location_t defaults;
+
+/* Completes what is outside of all sections, in each virtual host. All that httpd merges for a request begins with
+ * that, and so is complete as well. */
+static void complete(server_rec *server, apr_pool_t *pconf)
+{
+    cs_settings_unset(cs_location_settings, &defaults);
+    cs_settings_defaults(cs_location_settings, &defaults, pconf);
+    for (; server; server = server->next) {
+        cs_location_t *outermost = ap_get_module_config(server->lookup_defaults, &clickstream_module);
+        cs_settings_merge(cs_location_settings, outermost, &defaults, outermost);
+    }
+}
+
 /* What is in force in a section, as far as the sections around it tell. */
 static void settings_in(cs_location_t *settings, const ap_directive_t *section, apr_pool_t *pconf, apr_pool_t *ptemp)
 {
@@ -203,8 +211,7 @@ int cs_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, serv
     const char *error = cs_server_check(cs_config_server(server), ptemp);
 
     (void)plog;
-    cs_settings_unset(cs_location_settings, &defaults);
-    cs_settings_defaults(cs_location_settings, &defaults, pconf);
+    complete(server, pconf);
     if (error)
         return complain(server, NULL, error);
     return check_lines(server, ap_conftree, pconf, ptemp);

@@ -113,6 +113,7 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_child_stopping(cs_child_stopping, NULL, NULL, APR_HOOK_MIDDLE);
 #endif
     cs_keepalive_register();
+    cs_walk_register();
     cs_status_register();
     ap_hook_handler(handler, NULL, NULL, APR_HOOK_MIDDLE);
 }

@@ -66,6 +66,10 @@ void cs_keepalive_register(void);
 /* Before the answer is written, of a request whose body was read to its end. */
 void cs_keepalive(request_rec *r);
 
+/* --- walk.c: no file is looked for behind our URLs --- */
+
+void cs_walk_register(void);
+
 /* --- status.c: shows the streams --- */
 
 /* The handler clickstream-status, and a section in the page of mod_status, where that is loaded. */

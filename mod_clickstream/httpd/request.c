@@ -132,6 +132,17 @@ static int set_header(void *r, const char *name, const char *value)
     return 1;
 }
 
+/* In one go with its end, which is half of what the filters have to do after ap_rwrite(). */
+static void send_body(request_rec *r, cs_span_t body)
+{
+    apr_bucket_alloc_t *buckets = r->connection->bucket_alloc;
+    apr_bucket_brigade *brigade = apr_brigade_create(r->pool, buckets);
+
+    APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_transient_create(body.at, body.length, buckets));
+    APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_eos_create(buckets));
+    ap_pass_brigade(r->output_filters, brigade); /* a client that is gone is no failure of ours */
+}
+
 int cs_request_respond(request_rec *r, const cs_collect_t *collect, int ended)
 {
     /* Not returned as an error: that would become an HTML page, and close the connection. */
@@ -139,9 +150,13 @@ int cs_request_respond(request_rec *r, const cs_collect_t *collect, int ended)
     if (ended)
         cs_keepalive(r);
     apr_table_do(set_header, r, collect->headers, NULL);
-    if (collect->body.at) {
-        ap_set_content_length(r, (apr_off_t)collect->body.length);
+    if (!collect->body.at)
+        return OK;
+    ap_set_content_length(r, (apr_off_t)collect->body.length);
+    if (ap_status_drops_connection(
+            r->status)) /* keepalive.c has its say when the handler is done, so not before that */
         ap_rwrite(collect->body.at, (int)collect->body.length, r);
-    }
+    else
+        send_body(r, collect->body);
     return OK;
 }

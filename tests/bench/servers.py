@@ -26,7 +26,9 @@ PROCESSES = {
                f"MinSpareServers 1\nMaxSpareServers {THREADS}\n",
 }
 # The same modules but ours in both.
-REWRITE = 'LoadModule rewrite_module "{libexec}/mod_rewrite.so"\n'
+# What every distribution ships for the root: no .htaccess, symbolic links followed.
+REWRITE = ('LoadModule rewrite_module "{libexec}/mod_rewrite.so"\n'
+           '<Directory "/">\nAllowOverride None\nOptions FollowSymLinks\n</Directory>\n')
 BARE = REWRITE + "RewriteEngine On\nRewriteRule ^ - [R=204]\n"
 PROGRAMS = REWRITE + """\
 LoadModule alias_module "{libexec}/mod_alias.so"

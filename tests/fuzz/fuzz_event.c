@@ -42,6 +42,14 @@ static void reject(void *to, const cs_rejection_t *rejection)
     seen->events++;
 }
 
+static void forget(void *to)
+{
+    seen_t *seen = to;
+
+    seen->events = 0;
+    apr_array_clear(seen->records);
+}
+
 static const char *const required[] = {"token", "timestamp", "tag"};
 static cs_tag_t tags[] = {{"GEO_LOC", CS_TAG_GEO, 0, 0},    {"LANG", CS_TAG_LANGUAGE, 0, 0},
                           {"INT", CS_TAG_INTEGER, -5, 5},   {"NUM", CS_TAG_NUMBER, 0, 1},
@@ -67,7 +75,7 @@ static cs_event_rules_t rules_of(uint8_t choice, apr_pool_t *pool)
 
 static cs_body_t read_body(seen_t *seen, cs_span_t body, int lines, const cs_event_rules_t *rules, apr_pool_t *pool)
 {
-    cs_event_sink_t sink = {.take = take, .reject = reject, .to = seen};
+    cs_event_sink_t sink = {.take = take, .reject = reject, .forget = forget, .to = seen};
 
     *seen = (seen_t){.pool = pool, .records = apr_array_make(pool, 4, sizeof(cs_span_t)), .body = body};
     cs_additions_begin(&seen->additions, "app", "192.0.2.1", NULL, pool);
@@ -106,7 +114,10 @@ static void check_against_json_c(cs_span_t body, apr_pool_t *pool)
     if (!cs_json_measure(&json, body.at, end) || cs_json_skip_space(json.text.at + json.text.length, end) < end)
         return;
     FUZZ_CHECK(fuzz_is_json(body.at, body.length));
-    if (cs_json_kind(json.text) != CS_JSON_OBJECT || cs_json_members(members, &json, pool))
+    if (cs_json_kind(json.text) != CS_JSON_OBJECT)
+        return;
+    FUZZ_CHECK(cs_json_object(members, &json, body.at, end, pool));
+    if (cs_json_nul(members))
         return;
     cs_json_unite(members, pool);
     struct json_tokener *tokener = json_tokener_new_ex(200);

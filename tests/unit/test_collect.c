@@ -277,6 +277,7 @@ static const struct {
     {{GOOD}, "[" BAD "," BAD "]", CS_REASON_MISSING_FIELD, 2},
     {{GOOD}, "nonsense", CS_REASON_MALFORMED_JSON, 1},
     {{GOOD}, "[1,2,3]", CS_REASON_TOO_MANY_EVENTS, 1},
+    {{GOOD}, "[1,NaN]", CS_REASON_MALFORMED_JSON, 1},
     {{GOOD}, "[1,2]", CS_REASON_NOT_AN_OBJECT, 2},
     {{CLIENT}, NULL, CS_REASON_UNAUTHORIZED, 1},
     {{TOKEN}, NULL, CS_REASON_UNKNOWN_CLIENT, 1},

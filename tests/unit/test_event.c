@@ -42,7 +42,13 @@ static void hear_rejection(void *to, const cs_rejection_t *rejection)
     heard = apr_pstrcat(pool, heard, ")", NULL);
 }
 
-static const cs_event_sink_t hearing = {.take = hear_event, .reject = hear_rejection};
+static void hear_forget(void *to)
+{
+    (void)to;
+    heard = apr_pstrcat(pool, heard, "forget()", NULL);
+}
+
+static const cs_event_sink_t hearing = {.take = hear_event, .reject = hear_rejection, .forget = hear_forget};
 
 /* At most three events, of 60 bytes, three deep, with the members given. */
 static cs_event_rules_t rules_for(const char *require)
@@ -89,11 +95,14 @@ static const struct {
     {"a", " [ {\"a\":1} ,\n {\"a\":2} ] \n", TEXT, CS_BODY_MANY, "take(a=1)take(a=2)"},
     {"a", "[{\"a\":1},{},{\"a\":3}]", TEXT, CS_BODY_MANY, "take(a=1)reject(1 missing_field a)take(a=3)"},
     {"a", "[[],null,3]", TEXT, CS_BODY_MANY, "reject(0 not_an_object)reject(1 not_an_object)reject(2 not_an_object)"},
-    {"a", "[{\"a\":1},{\"a\":2},{\"a\":3},{\"a\":4}]", TEXT, CS_BODY_TOO_MANY, ""},
-    {"a", "[1,2,3,4]", TEXT, CS_BODY_TOO_MANY, ""},
-    {"a", "[{\"a\":1},{\"a\":NaN}]", TEXT, CS_BODY_ONE, "reject(0 malformed_json @14)"},
-    {"a", "[{\"a\":1}]\n{\"a\":2}", TEXT, CS_BODY_ONE, "reject(0 malformed_json @10)"},
-    {"a", "[{\"a\":1},]", TEXT, CS_BODY_ONE, "reject(0 malformed_json @9)"},
+    {"a", "[{\"a\":1},{\"a\":2},{\"a\":3},{\"a\":4}]", TEXT, CS_BODY_TOO_MANY, "take(a=1)take(a=2)take(a=3)forget()"},
+    {"a", "[1,2,3,4]", TEXT, CS_BODY_TOO_MANY,
+     "reject(0 not_an_object)reject(1 not_an_object)reject(2 not_an_object)forget()"},
+    {"a", "[{\"a\":1},{\"a\":NaN}]", TEXT, CS_BODY_ONE, "take(a=1)forget()reject(0 malformed_json @14)"},
+    {"a", "[{\"a\":1}]\n{\"a\":2}", TEXT, CS_BODY_ONE, "take(a=1)forget()reject(0 malformed_json @10)"},
+    {"a", "[{\"a\":1},]", TEXT, CS_BODY_ONE, "take(a=1)forget()reject(0 malformed_json @9)"},
+    {"a", "[{\"a\":1},{},3,4,NaN]", TEXT, CS_BODY_ONE,
+     "take(a=1)reject(1 missing_field a)reject(2 not_an_object)forget()reject(0 malformed_json @16)"},
     /* lines, announced or not */
     {"a", "{\"a\":1}\n{\"a\":2}", TEXT, CS_BODY_MANY, "take(a=1)take(a=2)"},
     {"a", "{\"a\":1}\r\n\r\n \t\n{\"a\":2}\r\n", TEXT, CS_BODY_MANY, "take(a=1)take(a=2)"},

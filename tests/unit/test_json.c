@@ -49,6 +49,21 @@ static const struct {
     {"  [ 1 , 2 ]  ", "[ 1 , 2 ]", 1},
 };
 
+/* An object that is laid open is measured in the same way. */
+static void check_object(const cs_json_t *expected, int is_good, const char *text, const char *end)
+{
+    apr_array_header_t *members = apr_array_make(pool, 1, sizeof(cs_member_t));
+    cs_json_t json;
+
+    ck_assert_int_eq(cs_json_object(members, &json, text, end, pool), is_good);
+    ck_assert_ptr_eq(json.text.at, expected->text.at);
+    ck_assert_uint_eq(json.text.length, expected->text.length);
+    if (is_good) {
+        ck_assert_int_eq(json.depth, expected->depth);
+        ck_assert_int_eq(json.spaced, expected->spaced);
+    }
+}
+
 START_TEST(measures)
 {
     const char *text = good[_i].text;
@@ -57,6 +72,8 @@ START_TEST(measures)
     ck_assert_int_eq(cs_json_measure(&json, text, text + strlen(text)), 1);
     ck_assert_str_eq(text_of(json.text), good[_i].value);
     ck_assert_int_eq(json.depth, good[_i].depth);
+    if (json.text.at[0] == '{')
+        check_object(&json, 1, text, text + strlen(text));
 }
 END_TEST
 
@@ -150,6 +167,8 @@ START_TEST(refuses)
     memcpy(exact, bad[_i].text, length);
     ck_assert_int_eq(cs_json_measure(&json, exact, exact + length), 0);
     ck_assert_int_eq((int)(json.text.at - exact), bad[_i].position);
+    if (length && exact[0] == '{')
+        check_object(&json, 0, exact, exact + length);
     free(exact);
 }
 END_TEST
@@ -170,35 +189,6 @@ START_TEST(stops_at_the_end)
         if (parts[i].good)
             ck_assert_uint_eq(json.text.length, (apr_size_t)parts[i].length);
     }
-}
-END_TEST
-
-static const struct {
-    const char *container, *steps; /* NAME=VALUE/DEPTH; for each */
-} walks[] = {
-    {"{}", ""},
-    {"[]", ""},
-    {"{ }", ""},
-    {"[\n]", ""},
-    {"[1]", "=1/0;"},
-    {"[ 1 , [2, 3] , {\"a\":4} ]", "=1/0;=[2, 3]/1;={\"a\":4}/1;"},
-    {"{\"a\":1}", "\"a\"=1/0;"},
-    {" { \"a\" : [ ] ,\n \"b\\\"\" : {\"c\":[[]]} , \"\" : null } ",
-     "\"a\"=[ ]/1;\"b\\\"\"={\"c\":[[]]}/3;\"\"=null/0;"},
-    {"{\"a\":1,\"a\":2}", "\"a\"=1/0;\"a\"=2/0;"},
-    {"{\"{,:\":\"},\"}", "\"{,:\"=\"},\"/0;"},
-};
-
-START_TEST(steps)
-{
-    const char *text = walks[_i].container, *cursor = NULL, *seen = "";
-    cs_json_t container, value;
-    cs_span_t name;
-
-    ck_assert_int_eq(cs_json_measure(&container, text, text + strlen(text)), 1);
-    while (cs_json_next(&name, &value, &cursor, &container))
-        seen = apr_psprintf(pool, "%s%s=%s/%d;", seen, text_of(name), text_of(value.text), value.depth);
-    ck_assert_str_eq(seen, walks[_i].steps);
 }
 END_TEST
 
@@ -232,6 +222,8 @@ START_TEST(compacts_text)
 
     ck_assert_int_eq(cs_json_measure(&json, text.at, text.at + text.length), 1);
     ck_assert_int_eq(json.spaced, compacts[_i].spaced);
+    if (json.text.at[0] == '{')
+        check_object(&json, 1, text.at, text.at + text.length);
     to = malloc(json.text.length); /* not from the pool: nothing may be written behind it */
     end = cs_json_compact(to, &json);
     ck_assert_str_eq(text_of((cs_span_t){to, (apr_size_t)(end - to)}), compacts[_i].compact);
@@ -293,7 +285,6 @@ Suite *json_suite(void)
     tcase_add_loop_test(tests, measures, 0, ELEMENTS(good));
     tcase_add_loop_test(tests, refuses, 0, ELEMENTS(bad));
     tcase_add_test(tests, stops_at_the_end);
-    tcase_add_loop_test(tests, steps, 0, ELEMENTS(walks));
     tcase_add_loop_test(tests, compacts_text, 0, ELEMENTS(compacts));
     tcase_add_test(tests, finds_each_byte_of_a_string);
     tcase_add_test(tests, looks_so_deep);

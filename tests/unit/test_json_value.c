@@ -17,6 +17,15 @@ static const char *text_of(cs_span_t span)
     return apr_pstrmemdup(pool, span.at, span.length);
 }
 
+static apr_array_header_t *members_of(const char *text)
+{
+    apr_array_header_t *members = apr_array_make(pool, 1, sizeof(cs_member_t));
+    cs_json_t json;
+
+    ck_assert_int_eq(cs_json_object(members, &json, text, text + strlen(text), pool), 1);
+    return members;
+}
+
 static cs_json_t measured(const char *text)
 {
     cs_json_t json;
@@ -136,14 +145,9 @@ static const char *told(const apr_array_header_t *members, const char *so_far)
 
 START_TEST(lays_open_and_unites)
 {
-    apr_array_header_t *members = apr_array_make(pool, 1, sizeof(cs_member_t));
-    cs_json_t json = measured(objects[_i].object);
-    const char *seen;
-    int all;
-
-    ck_assert_ptr_eq(cs_json_members(members, &json, pool), NULL);
-    all = members->nelts;
-    seen = apr_pstrcat(pool, told(members, ""), "|", NULL);
+    apr_array_header_t *members = members_of(objects[_i].object);
+    int all = members->nelts;
+    const char *seen = apr_pstrcat(pool, told(members, ""), "|", NULL);
     ck_assert_int_eq(cs_json_unite(members, pool), all - members->nelts);
     ck_assert_str_eq(told(members, seen), objects[_i].members);
 }
@@ -152,15 +156,13 @@ END_TEST
 /* Many names, where they are put in order rather than compared each with each: those of K names, N times in a row. */
 START_TEST(unites_many)
 {
-    apr_array_header_t *members = apr_array_make(pool, 1, sizeof(cs_member_t));
+    apr_array_header_t *members;
     enum { NAMES = 100, TIMES = 5 };
     const char *text = "{";
-    cs_json_t json;
 
     for (int i = 0; i < NAMES * TIMES; i++)
         text = apr_psprintf(pool, "%s%s\"%s%d\":%d", text, i ? "," : "", i % 3 ? "k" : "\\u006b", i * 7 % NAMES, i);
-    json = measured(apr_pstrcat(pool, text, "}", NULL));
-    ck_assert_ptr_eq(cs_json_members(members, &json, pool), NULL);
+    members = members_of(apr_pstrcat(pool, text, "}", NULL));
     ck_assert_int_eq(cs_json_unite(members, pool), NAMES * (TIMES - 1));
     for (int i = 0; i < NAMES; i++) {
         const cs_member_t *member = &APR_ARRAY_IDX(members, i, cs_member_t);
@@ -187,24 +189,40 @@ START_TEST(names_with_a_nul)
                  {"{\"\\u00000\":1,\"\\u0000\":1}", 1},
                  {"{\"\\u1000\":1}", -1},
                  {"{\"a\":\"\\u0000\"}", -1}};
-    apr_array_header_t *members = apr_array_make(pool, 1, sizeof(cs_member_t));
 
     for (int i = 0; i < ELEMENTS(names); i++) {
-        cs_json_t json = measured(names[i].object);
-        const char *culprit = cs_json_members(members, &json, pool);
+        const char *culprit = cs_json_nul(members_of(names[i].object));
         ck_assert_msg((culprit ? (int)(culprit - names[i].object) : -1) == names[i].at, "%s", names[i].object);
+    }
+}
+END_TEST
+
+START_TEST(counts)
+{
+    static const struct {
+        const char *text;
+        int count;
+    } containers[] = {{"{}", 0},
+                      {"{ }", 0},
+                      {"{\"a\":[1,2],\"b\":{\"c\":1,\"d\":2}}", 2},
+                      {"{\"a\":1,\"a\":2}", 1},
+                      {"{\"a\\u0000\":1,\"b\":2}", 2},
+                      {"[]", 0},
+                      {"[ ]", 0},
+                      {"[1]", 1},
+                      {"[ 1 , [2, 3] ,{\"a\":4},\"]\" ]", 4}};
+
+    for (int i = 0; i < ELEMENTS(containers); i++) {
+        cs_json_t json = measured(containers[i].text);
+        ck_assert_msg(cs_json_count(&json, pool) == containers[i].count, "%s", containers[i].text);
     }
 }
 END_TEST
 
 START_TEST(finds_members)
 {
-    apr_array_header_t *members = apr_array_make(pool, 1, sizeof(cs_member_t));
-    cs_json_t json = measured("{\"tag\":1,\"t\\u0061gs\":2,\"\":3}");
-    const cs_member_t *all;
+    const cs_member_t *all = (const cs_member_t *)(void *)members_of("{\"tag\":1,\"t\\u0061gs\":2,\"\":3}")->elts;
 
-    cs_json_members(members, &json, pool);
-    all = (const cs_member_t *)(void *)members->elts;
     ck_assert_str_eq(text_of(cs_json_find(all, 3, "tag")->text), "1");
     ck_assert_str_eq(text_of(cs_json_find(all, 3, "tags")->text), "2");
     ck_assert_str_eq(text_of(cs_json_find(all, 3, "")->text), "3");
@@ -227,6 +245,7 @@ Suite *json_value_suite(void)
     tcase_add_loop_test(tests, lays_open_and_unites, 0, ELEMENTS(objects));
     tcase_add_test(tests, unites_many);
     tcase_add_test(tests, names_with_a_nul);
+    tcase_add_test(tests, counts);
     tcase_add_test(tests, finds_members);
     suite_add_tcase(suite, tests);
     return suite;
