@@ -8,7 +8,8 @@
 #include "collect/jwt.h"
 
 /* The characters of RFC 6750's b64token; '=' may only end it. */
-#define TOKEN_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/"
+static const char is_token[256] = {['A' ... 'Z'] = 1, ['a' ... 'z'] = 1, ['0' ... '9'] = 1, ['-'] = 1, ['.'] = 1,
+                                   ['_'] = 1,         ['~'] = 1,         ['+'] = 1,         ['/'] = 1};
 
 int cs_auth_bearer(cs_span_t *token, const char *authorization)
 {
@@ -17,7 +18,8 @@ int cs_auth_bearer(cs_span_t *token, const char *authorization)
     if (!authorization || strncasecmp(authorization, "Bearer ", 7) != 0)
         return 0;
     token->at = authorization + 7 + strspn(authorization + 7, " ");
-    end = token->at + strspn(token->at, TOKEN_CHARACTERS);
+    for (end = token->at; is_token[(unsigned char)*end];)
+        end++;
     if (end == token->at)
         return 0;
     end += strspn(end, "=");

@@ -347,6 +347,7 @@ void cs_collect_end(cs_collect_t *collect, apr_status_t appended)
     case APR_ENOSPC:
         collect->refused[CS_REASON_QUEUE_FULL] += collect->records->nelts;
         apr_table_setn(collect->headers, "Retry-After", RETRY_AFTER);
+        cs_cors_expose(collect->headers, "Retry-After");
         refuse(collect, 503, "Queue full, try again later.");
         break;
     case APR_EINVAL:

@@ -58,6 +58,10 @@ void cs_cors_headers(apr_table_t *headers, const apr_array_header_t *allowed, co
                        "Content-Type, Cache-Control, Authorization, client_id, client-id");
         apr_table_setn(headers, "Access-Control-Max-Age", "86400");
     }
-    else
-        apr_table_setn(headers, "Access-Control-Expose-Headers", "Retry-After");
+}
+
+void cs_cors_expose(apr_table_t *headers, const char *name)
+{
+    if (apr_table_get(headers, "Access-Control-Allow-Origin"))
+        apr_table_setn(headers, "Access-Control-Expose-Headers", name);
 }

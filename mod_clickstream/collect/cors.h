@@ -10,4 +10,7 @@
  * in. */
 void cs_cors_headers(apr_table_t *headers, const apr_array_header_t *allowed, const char *origin, const char *methods);
 
+/* The page, where it is let in, may read this header of the answer as well. */
+void cs_cors_expose(apr_table_t *headers, const char *name);
+
 #endif

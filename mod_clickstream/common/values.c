@@ -10,21 +10,6 @@
 
 #include "common/disk.h"
 
-int cs_value_is_number(const cs_setting_t *row)
-{
-    return row->kind == SIZE || row->kind == TIME || row->kind == COUNT || row->kind == CHOICE || row->kind == FLAGS;
-}
-
-apr_int64_t *cs_value_number(void *settings, const cs_setting_t *row)
-{
-    return (apr_int64_t *)(void *)((char *)settings + row->offset);
-}
-
-void **cs_value_pointer(void *settings, const cs_setting_t *row)
-{
-    return (void **)(void *)((char *)settings + row->offset);
-}
-
 apr_array_header_t *cs_value_array(void *settings, const cs_setting_t *row, apr_size_t element, apr_pool_t *pool)
 {
     void **array = cs_value_pointer(settings, row);

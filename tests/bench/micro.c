@@ -89,14 +89,13 @@ static const char *field(void *from, const cs_field_t *expression)
 
 typedef struct site_t {
     cs_location_t settings;
-    cs_parser_t *parser;
     cs_request_t request;
     cs_span_t body;
 } site_t;
 
 static site_t make_site(const char *body)
 {
-    site_t site = {.parser = cs_parser_create(), .body = read_file(body)};
+    site_t site = {.body = read_file(body)};
     apr_table_t *table = apr_table_make(pool, 10);
 
     cs_settings_unset(cs_location_settings, &site.settings);
@@ -121,7 +120,7 @@ static void collect(cs_collect_t *collected, const site_t *site, apr_pool_t *req
 {
     if (!cs_collect_begin(collected, &site->request, &site->settings, request_pool))
         die("the request is refused");
-    cs_collect_body(collected, site->parser, site->body.at, site->body.length);
+    cs_collect_body(collected, site->body);
     if (!collected->records->nelts)
         die("its events are refused");
 }
@@ -325,6 +324,5 @@ int main(int argc, char **argv)
         run_filled(&site, count, argv[4]);
     else
         die("no such part");
-    cs_parser_free(site.parser);
     return 0;
 }

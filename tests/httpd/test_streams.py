@@ -75,7 +75,8 @@ def test_settings_are_merged():
 
 FULL = refusal(503, "Queue full, try again later.")
 TROUBLE = ["its queue is full, clients get 503", "delivery has failed"]
-LARGE = "ClickstreamMaxBody 4M"
+PAGE = "https://app.example.com"
+LARGE = f"ClickstreamMaxBody 4M\nClickstreamAllowOrigin {PAGE}"
 
 
 def sized_event(number, size=60_000):
@@ -112,6 +113,9 @@ def test_queue_full(fake, keys, fault):
         small = event('"value":"small"')
         response = server.post(f"[{small},{sized_event(99)}]")
         assert (response.status, response.text) == (503, FULL)
+        # A page that is let in may read when to come again.
+        response = server.post(f"[{small},{sized_event(99)}]", headers={**HEADERS, "Origin": PAGE})
+        assert (response.status, response.headers["Access-Control-Expose-Headers"]) == (503, "Retry-After")
         assert server.post(A).status == 200
         assert TROUBLE[0] in server.log()
         fake.faults([])
