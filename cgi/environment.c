@@ -2,11 +2,11 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "environment.h"
 
+#include <apr_general.h>
 #include <apr_lib.h>
 #include <apr_strings.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -71,6 +71,12 @@ static int is_secure(void)
     return scheme ? strcmp(scheme, "https") == 0 : https && strcasecmp(https, "on") == 0;
 }
 
+/* Not OpenSSL's, which would have to be loaded for it. */
+static int random_bytes(unsigned char *bytes, int count)
+{
+    return apr_generate_random_bytes(bytes, (apr_size_t)count) == APR_SUCCESS;
+}
+
 cs_request_t cs_environment_request(apr_pool_t *pool)
 {
     const char *method = getenv("REQUEST_METHOD"), *address = getenv("REMOTE_ADDR");
@@ -82,7 +88,7 @@ cs_request_t cs_environment_request(apr_pool_t *pool)
                           .secure = is_secure(),
                           .header = header,
                           .field = field,
-                          .random = RAND_bytes,
+                          .random = random_bytes,
                           .from = pool};
 }
 
