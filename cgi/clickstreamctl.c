@@ -30,17 +30,22 @@ static const struct command_t {
 } commands[] = {
     {"status", ctl_status, "j", 0, 1, "[--json] [NAME]", "how each stream's queue is"},
     {"peek", ctl_peek, "n", 0, 1, "[-n N] [NAME]", "the next events, one a line (N: 10)"},
-    {"send", ctl_send, "t", 0, 1, "[-t TIME] [NAME]", "deliver now, for cron (TIME: 50s)"},
+    {"send", ctl_send, "tw", 0, 1, "[-t TIME] [-w TIME] [NAME]", "deliver now, for cron (-t: 50s)"},
     {"check", ctl_check, "", 0, 0, "", "is the configuration right?"},
     {"requeue", ctl_requeue, "s", 1, 1, "[-s NAME] FILE", "put rejected or saved events back"},
     {NULL},
 };
 
 static const struct option long_options[] = {
-    {"file", required_argument, NULL, 'f'},   {"json", no_argument, NULL, 'j'},
-    {"number", required_argument, NULL, 'n'}, {"time", required_argument, NULL, 't'},
-    {"stream", required_argument, NULL, 's'}, {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'V'},      {NULL, 0, NULL, 0},
+    {"file", required_argument, NULL, 'f'},
+    {"json", no_argument, NULL, 'j'},
+    {"number", required_argument, NULL, 'n'},
+    {"time", required_argument, NULL, 't'},
+    {"stream", required_argument, NULL, 's'},
+    {"wait", required_argument, NULL, 'w'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {NULL, 0, NULL, 0},
 };
 
 static const cs_log_t log_to_stderr = {.write = cs_log_to_stderr, .level = CS_LOG_WARNING};
@@ -60,7 +65,7 @@ static void print_help(void)
 {
     printf("usage: clickstreamctl [-f CONF] COMMAND ...\n\n");
     for (const struct command_t *command = commands; command->name; command++)
-        printf("  %-7s %-16s  %s\n", command->name, command->usage, command->about);
+        printf("  %-7s %-26s  %s\n", command->name, command->usage, command->about);
     printf("\nCONF is the CGI's configuration, or httpd's file with the ClickstreamStream directives. Default:\n"
            "$CLICKSTREAM_CONFIG, else clickstream/clickstream.conf in your home folder, else\n%s.\n",
            CS_CONF_FILE);
@@ -139,6 +144,11 @@ static int take_option(ctl_t *ctl, int letter, const char *value)
             return 1;
         ctl_complain("-t %s: write a time such as 50s, 5m or 1h, up to 24h", value);
         return 0;
+    case 'w':
+        if (parse_time(&ctl->stay, value))
+            return 1;
+        ctl_complain("-w %s: write a time such as 2s, 5m or 1h, up to 24h", value);
+        return 0;
     default:
         return 0; /* getopt_long() has said it */
     }
@@ -178,7 +188,7 @@ int main(int argc, char **argv)
         printf("Status: 403\r\n\r\n");
         return EX_NOPERM;
     }
-    while ((letter = getopt_long(argc, argv, "f:jn:t:s:hV", long_options, NULL)) != -1) {
+    while ((letter = getopt_long(argc, argv, "f:jn:t:w:s:hV", long_options, NULL)) != -1) {
         if (letter == 'h' || letter == 'V') {
             letter == 'h' ? print_help() : (void)printf("clickstreamctl %s\n", PACKAGE_VERSION);
             return finish_output(EX_OK);

@@ -18,7 +18,7 @@ typedef struct ctl_t {
     /* options and the argument, of those commands that have them */
     int json;
     int number;
-    apr_interval_time_t patience;
+    apr_interval_time_t patience, stay;
     const char *stream;   /* -s; NULL: not given */
     const char *argument; /* NAME or FILE; NULL: not given */
 } ctl_t;

@@ -40,7 +40,7 @@ static void *drain(void *data)
                                                           .log = lane->ctl->log,
                                                           .stop = &stop,
                                                           .pool = lane->pool},
-                                   lane->ctl->patience);
+                                   lane->ctl->patience, lane->ctl->stay);
     return NULL;
 }
 
@@ -69,6 +69,8 @@ static int result_of(const lane_t *lane)
     if (!lane->running || cs_queue_stats(&stats, lane->queue) != APR_SUCCESS || !APR_STATUS_IS_TIMEUP(lane->status))
         return EX_UNAVAILABLE; /* what is wrong has been logged */
     trouble = cs_scoreboard_trouble(cs_queue_board(lane->queue));
+    if (lane->ctl->stay && !trouble.since) /* all is well, and more has come than there was time for */
+        return EX_OK;
     ctl_complain("stream %s: %" APR_UINT64_T_FMT " events still wait%s%s%s%s; they are kept, and sent the next time",
                  lane->stream->name, stats.waiting, trouble.since ? ": " : "", trouble.since ? trouble.reason : "",
                  trouble.since ? "; " : "", trouble.since ? trouble.advice : "");

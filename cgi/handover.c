@@ -16,6 +16,8 @@
 
 /* How long it goes on for, at most: whatever is left then waits for the next request, or for cron. */
 #define PATIENCE "20s"
+/* How long it stays for more: under load one process sends for all requests, with one connection. */
+#define STAY "2s"
 /* A log longer than this is put aside, in place of the one that was put aside before. */
 #define LOG_MOST (1 << 20)
 
@@ -81,7 +83,7 @@ static int open_log(const cs_server_t *server, apr_pool_t *pool)
 void cs_handover_send(const char *conf, const cs_server_t *server, apr_pool_t *pool)
 {
     const char *program = find_program(conf, pool);
-    const char *const arguments[] = {"clickstreamctl", "-f", conf, "send", "-t", PATIENCE, NULL};
+    const char *const arguments[] = {"clickstreamctl", "-f", conf, "send", "-t", PATIENCE, "-w", STAY, NULL};
     char *const *environment = environment_for(pool);
     int log;
 

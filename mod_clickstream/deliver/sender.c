@@ -28,6 +28,13 @@
 /* Batches that may wait to be sent again before no new ones are begun, for each that may be under way. */
 #define RETRIES_PER_SLOT 4
 
+/* How one who drains ends; all 0: never, it delivers for ever. */
+typedef struct drain_t {
+    apr_time_t until;
+    apr_interval_time_t stay; /* at an empty queue */
+    apr_time_t stay_until;    /* but not beyond that */
+} drain_t;
+
 typedef struct sender_t {
     const cs_sender_options_t *options;
     cs_queue_t *queue;
@@ -35,7 +42,9 @@ typedef struct sender_t {
     apr_pool_t *pool;
     const char *rejected_path;
     const cs_group_t *group; /* of that file */
-    apr_time_t drain_until;  /* 0: we do not drain, but deliver for ever */
+    drain_t drain;
+    apr_time_t empty_since; /* 0: it is not, or was not yet */
+    int stays;              /* who drains has seen it empty, and is still there */
 
     apr_uint64_t cursor; /* in the queue: what comes behind it is in no batch yet */
     cs_batch_t *open;    /* being filled; NULL: none */
@@ -67,7 +76,7 @@ apr_pool_t *cs_sender_pool(void)
 static int stopping(const sender_t *sender)
 {
     return __atomic_load_n(sender->options->stop, __ATOMIC_ACQUIRE) ||
-           (sender->drain_until && cs_monotonic() >= sender->drain_until);
+           (sender->drain.until && cs_monotonic() >= sender->drain.until);
 }
 
 /* Whether the queue is not worth staying: it is broken, or its file is no longer in its place. Who drains delivers what
@@ -78,7 +87,7 @@ static int is_over(sender_t *sender)
 
     if (cs_queue_is_broken(sender->queue))
         return 1;
-    if (sender->drain_until || now < sender->look_at)
+    if (sender->drain.until || now < sender->look_at)
         return 0;
     sender->look_at = now + LOOK_INTERVAL;
     return cs_queue_look(sender->queue) != CS_QUEUE_SOUND;
@@ -249,7 +258,7 @@ static void batch_done(void *to, cs_batch_t *batch, const cs_sink_result_t *resu
 
 static apr_interval_time_t linger(const sender_t *sender)
 {
-    return sender->drain_until ? 0 : sender->options->stream->linger;
+    return sender->drain.until && !sender->stays ? 0 : sender->options->stream->linger;
 }
 
 /* Adds what the queue has to the open batch. */
@@ -339,7 +348,7 @@ static void relieve(sender_t *sender)
 
     if (!sender->under_way || cs_queue_stats(&stats, sender->queue) != APR_SUCCESS)
         return;
-    if (sender->drain_until || sender->failures || stats.used > stats.capacity / 2)
+    if (sender->drain.until || sender->failures || stats.used > stats.capacity / 2)
         sender->sink->flush(sender->sink);
 }
 
@@ -356,13 +365,27 @@ static apr_interval_time_t pause_for(const sender_t *sender)
     return most > POLL_LEAST ? most : POLL_LEAST;
 }
 
+/* Whether who drains goes on. */
+static int has_work(sender_t *sender)
+{
+    apr_time_t now = cs_monotonic();
+    int empty = !waiting(sender);
+
+    if (!empty)
+        sender->empty_since = 0;
+    else if (!sender->empty_since)
+        sender->empty_since = now;
+    sender->stays = now < sender->drain.stay_until && (sender->stays || empty);
+    return !empty || (sender->stays && now - sender->empty_since < sender->drain.stay);
+}
+
 /* We are the sender: for ever, or until nothing waits. */
 static void deliver(sender_t *sender)
 {
     apr_time_t until;
 
     cs_queue_advance(sender->queue); /* over what a sender settled that died before it came to this */
-    while (!stopping(sender) && !is_over(sender) && (!sender->drain_until || waiting(sender))) {
+    while (!stopping(sender) && !is_over(sender) && (!sender->drain.until || has_work(sender))) {
         cs_report_at_work(&sender->report, apr_time_now());
         send_what_is_due(sender);
         if (cs_queue_is_broken(sender->queue))
@@ -377,9 +400,9 @@ static void deliver(sender_t *sender)
     }
 }
 
-static apr_status_t be_sender(const cs_sender_options_t *options, apr_time_t drain_until)
+static apr_status_t be_sender(const cs_sender_options_t *options, drain_t drain)
 {
-    sender_t sender = {.options = options, .queue = options->queue, .drain_until = drain_until};
+    sender_t sender = {.options = options, .queue = options->queue, .drain = drain};
     cs_sink_create_t *create =
         options->stream->sink == CS_SINK_FIREHOSE ? cs_sink_firehose_create : cs_sink_file_create;
     apr_status_t status;
@@ -391,7 +414,7 @@ static apr_status_t be_sender(const cs_sender_options_t *options, apr_time_t dra
     sender.report = cs_report_begin(options->queue, options->stream->name, options->log);
     status = create(&sender.sink, &(cs_sink_options_t){.stream = options->stream,
                                                        .log = options->log,
-                                                       .halt = {.stop = options->stop, .until = drain_until},
+                                                       .halt = {.stop = options->stop, .until = drain.until},
                                                        .done = batch_done,
                                                        .to = &sender,
                                                        .pool = sender.pool});
@@ -404,14 +427,14 @@ static apr_status_t be_sender(const cs_sender_options_t *options, apr_time_t dra
 }
 
 /* Is the sender if it can become it within `wait`; APR_TIMEUP: another is. */
-static apr_status_t compete(const cs_sender_options_t *options, apr_interval_time_t wait, apr_time_t drain_until)
+static apr_status_t compete(const cs_sender_options_t *options, apr_interval_time_t wait, drain_t drain)
 {
     apr_status_t status = cs_queue_sender_lock(options->queue, wait);
 
     if (status != APR_SUCCESS)
         return status;
     cs_log(options->log, CS_LOG_DEBUG, APR_SUCCESS, "stream %s: this is its sender now", options->stream->name);
-    status = be_sender(options, drain_until);
+    status = be_sender(options, drain);
     cs_log(options->log, CS_LOG_DEBUG, APR_SUCCESS, "stream %s: this is no longer its sender", options->stream->name);
     cs_queue_sender_unlock(options->queue);
     return status;
@@ -420,7 +443,7 @@ static apr_status_t compete(const cs_sender_options_t *options, apr_interval_tim
 void cs_sender_run(const cs_sender_options_t *options)
 {
     while (!__atomic_load_n(options->stop, __ATOMIC_ACQUIRE) && cs_queue_look(options->queue) == CS_QUEUE_SOUND) {
-        apr_status_t status = compete(options, CS_SENDER_NOTICE, 0);
+        apr_status_t status = compete(options, CS_SENDER_NOTICE, (drain_t){.until = 0});
         if (cs_queue_look(options->queue) == CS_QUEUE_SOUND && status != APR_SUCCESS && !APR_STATUS_IS_TIMEUP(status)) {
             cs_log(options->log, CS_LOG_ERROR, status,
                    "stream %s: its queue cannot be locked, so nothing is delivered; trying again: move it aside if "
@@ -431,16 +454,17 @@ void cs_sender_run(const cs_sender_options_t *options)
     }
 }
 
-apr_status_t cs_sender_drain(const cs_sender_options_t *options, apr_interval_time_t patience)
+apr_status_t cs_sender_drain(const cs_sender_options_t *options, apr_interval_time_t patience, apr_interval_time_t stay)
 {
-    apr_time_t until = cs_monotonic() + patience;
+    apr_time_t now = cs_monotonic();
+    const drain_t drain = {.until = now + patience, .stay = stay, .stay_until = now + patience / 4 * 3};
     cs_queue_stats_t stats;
     apr_status_t status;
 
     while ((status = cs_queue_stats(&stats, options->queue)) == APR_SUCCESS && stats.waiting) {
-        if (__atomic_load_n(options->stop, __ATOMIC_ACQUIRE) || cs_monotonic() >= until)
+        if (__atomic_load_n(options->stop, __ATOMIC_ACQUIRE) || cs_monotonic() >= drain.until)
             return APR_TIMEUP;
-        status = compete(options, 0, until);
+        status = compete(options, 0, drain);
         if (status != APR_SUCCESS)
             return APR_STATUS_IS_TIMEUP(status) ? APR_EBUSY : status;
     }

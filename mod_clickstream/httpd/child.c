@@ -95,7 +95,7 @@ static void succeed(lane_t *lane)
             return;
         }
         if (!APR_STATUS_IS_TIMEUP(status))
-            cs_sender_drain(&options, OPEN_INTERVAL);
+            cs_sender_drain(&options, OPEN_INTERVAL, 0);
         apr_sleep(OPEN_STEP);
     }
 }

@@ -300,7 +300,7 @@ def test_who_delivers_is_told_nothing_of_the_request(fake, keys):
         assert site.collect(event(1), headers=told).status == 200
         wait_for(seen.exists, what="the program in clickstreamctl's place")
         arguments, *environment = seen.read_text().splitlines()
-        assert arguments == f"-f {site.conf} send -t 20s"
+        assert arguments == f"-f {site.conf} send -t 20s -w 2s"
         assert "told-to-nobody" not in seen.read_text()
         assert not [line for line in environment if line.startswith(("HTTP_", "REQUEST_", "QUERY_", "REMOTE_"))]
 

@@ -78,7 +78,7 @@ static apr_status_t drain(apr_interval_time_t patience)
 {
     cs_sender_options_t mine = options(pool);
 
-    return cs_sender_drain(&mine, patience);
+    return cs_sender_drain(&mine, patience, 0);
 }
 
 static pthread_t start(void)
@@ -424,7 +424,7 @@ START_TEST(draining_leaves_nobody_behind)
     append(0, 1);
     first = options(pool);
     first.log = &log;
-    ck_assert_int_eq(cs_sender_drain(&first, PATIENCE), APR_SUCCESS);
+    ck_assert_int_eq(cs_sender_drain(&first, PATIENCE, 0), APR_SUCCESS);
     ck_assert_int_eq(late, 2);
     ck_assert_uint_eq(stats().waiting, 0);
     ck_assert_uint_eq(stats().delivered, 2);
@@ -445,13 +445,60 @@ static void *append_and_drain(void *unused)
         cs_sender_options_t mine = options(own);
         apr_status_t status = cs_queue_append(queue, &(cs_span_t){"{}", 2}, 1, apr_time_now());
         if (status == APR_SUCCESS)
-            status = cs_sender_drain(&mine, PATIENCE);
+            status = cs_sender_drain(&mine, PATIENCE, 0);
         if (status != APR_SUCCESS && status != APR_EBUSY)
             abort();
     }
     apr_pool_destroy(own);
     return unused;
 }
+
+/* What comes while it stays has no sender of its own, and goes with what else has come. */
+static void *append_some(void *unused)
+{
+    for (int i = 0; i < 5; i++) {
+        usleep(100000);
+        append(i, 1);
+    }
+    return unused;
+}
+
+START_TEST(draining_stays_for_more)
+{
+    apr_time_t began = cs_monotonic();
+    cs_sender_options_t mine;
+    pthread_t appending;
+
+    declare("linger=1s interval=1h");
+    open_queue();
+    append(0, 1);
+    mine = options(pool);
+    ck_assert_int_eq(pthread_create(&appending, NULL, append_some, NULL), 0);
+    ck_assert_int_eq(cs_sender_drain(&mine, PATIENCE, apr_time_from_msec(900)), APR_SUCCESS);
+    pthread_join(appending, NULL);
+    ck_assert_uint_eq(stats().delivered, 6);
+    ck_assert_uint_le(cs_queue_counted(queue, CS_METRIC_BATCHES), 3); /* the first at once, the others together */
+    ck_assert_int_ge(cs_monotonic() - began, apr_time_from_msec(1900)); /* it lingered, and waited for nothing more */
+    cs_queue_close(queue);
+}
+END_TEST
+
+/* But it comes to an end. */
+START_TEST(draining_stays_within_its_patience)
+{
+    apr_time_t began = cs_monotonic();
+    cs_sender_options_t mine;
+
+    declare("linger=10ms interval=1h");
+    open_queue();
+    append(0, 1);
+    mine = options(pool);
+    ck_assert_int_eq(cs_sender_drain(&mine, apr_time_from_msec(800), apr_time_from_sec(60)), APR_SUCCESS);
+    ck_assert_int_lt(cs_monotonic() - began, apr_time_from_sec(30));
+    ck_assert_uint_eq(stats().delivered, 1);
+    cs_queue_close(queue);
+}
+END_TEST
 
 START_TEST(many_drain_at_once)
 {
@@ -487,6 +534,8 @@ Suite *sender_suite(void)
     tcase_add_test(tests, draining_ends_when_it_is_told);
     tcase_add_test(tests, draining_passes_by_what_a_dead_sender_settled);
     tcase_add_test(tests, draining_leaves_nobody_behind);
+    tcase_add_test(tests, draining_stays_for_more);
+    tcase_add_test(tests, draining_stays_within_its_patience);
     tcase_add_test(tests, many_drain_at_once);
     suite_add_tcase(suite, tests);
     return suite;
