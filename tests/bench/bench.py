@@ -37,7 +37,7 @@ MEASUREMENTS = {
     "batches": lambda firehose, say: batches.measure(firehose, 2, say),
     "cgi": lambda firehose, say: programs.measure(firehose, some(5), 2, say),
     "billed": lambda firehose, say: batches.measure_billed(firehose, 2, say),
-    "queued": lambda firehose, say: memory.measure_queued(firehose, say),
+    "queued": lambda firehose, say: memory.measure_queued(firehose, some(3), say),
     "minute": lambda firehose, say: memory.measure_minute(firehose, say),
     "parts": lambda firehose, say: parts.measure(some(5), say),
 }
