@@ -89,6 +89,8 @@ FOREIGN = re.compile("AWS_|HOME$|.*_proxy$", re.IGNORECASE)
 
 # What a good event MPM may log as an error when it is stopped while a client leaves.
 HARMLESS = ["AH03092", "AH03093"]
+if "HTTPD_IS_SLOW" in os.environ:  # by valgrind: 3 s may be too short for a TLS handshake
+    HARMLESS += ["delivery has failed: SSL connection timeout", "delivery has failed: Connection timeout"]
 
 
 def free_port():

@@ -8,6 +8,7 @@
 #include <apr_strings.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,15 +16,19 @@
 apr_pool_t *pool;
 
 static char logged[16384];
+static pthread_mutex_t logging = PTHREAD_MUTEX_INITIALIZER;
 
 static void keep(void *to, cs_log_level_t level, apr_status_t status, const char *line)
 {
-    size_t used = strlen(logged);
+    size_t used;
 
     (void)to;
     (void)level;
     (void)status;
+    pthread_mutex_lock(&logging);
+    used = strlen(logged);
     snprintf(logged + used, sizeof(logged) - used, "%s\n", line);
+    pthread_mutex_unlock(&logging);
 }
 
 static const cs_log_t keeping = {.write = keep, .level = CS_LOG_DEBUG};
@@ -31,7 +36,12 @@ const cs_log_t *test_log = &keeping;
 
 const char *test_logged(void)
 {
-    return logged;
+    static char copy[sizeof(logged)];
+
+    pthread_mutex_lock(&logging);
+    memcpy(copy, logged, sizeof(copy));
+    pthread_mutex_unlock(&logging);
+    return copy;
 }
 
 static apr_status_t remove_folder(void *path)

@@ -11,7 +11,8 @@
 
 /* A pool for the test at hand, emptied before each test. */
 extern apr_pool_t *pool;
-/* Keeps the last lines that the code under test logged, to be looked at; emptied before each test. */
+/* Keeps the last lines that the code under test logged, in whichever thread; emptied before each test. What is given to
+ * look at is a copy, until the next call. */
 extern const cs_log_t *test_log;
 const char *test_logged(void);
 /* An empty folder for the test at hand. */
