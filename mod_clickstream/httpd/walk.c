@@ -8,6 +8,7 @@
 #include "httpd/module.h"
 
 #include <ap_expr.h>
+#include <apr_strings.h>
 #include <http_core.h>
 #include <http_request.h>
 
@@ -25,6 +26,18 @@ static int translate_name(request_rec *r)
     return DECLINED;
 }
 
+/* A path with a slash behind it would not be believed to be a file's: it is the path info then, as httpd has it where
+ * there is no file. */
+static void cut_slash(request_rec *r)
+{
+    size_t length = strlen(r->filename);
+
+    if (length < 2 || r->filename[length - 1] != '/')
+        return;
+    r->filename = apr_pstrmemdup(r->pool, r->filename, length - 1);
+    r->path_info = apr_pstrcat(r->pool, "/", r->path_info, NULL);
+}
+
 /* As the core's own does, with that one thing known. */
 static int map_to_storage(request_rec *r)
 {
@@ -33,8 +46,8 @@ static int map_to_storage(request_rec *r)
     if (!ap_get_module_config(r->request_config, &clickstream_module) || !r->filename ||
         r->finfo.filetype != APR_NOFILE)
         return DECLINED;
-    /* A path with a slash behind it would not be believed to be a file's. */
-    r->finfo.filetype = r->filename[strlen(r->filename) - 1] == '/' ? APR_DIR : APR_REG;
+    cut_slash(r);
+    r->finfo.filetype = APR_REG;
     if ((status = ap_directory_walk(r)) == OK)
         status = ap_file_walk(r);
     r->finfo.filetype = APR_NOFILE; /* so that no module takes it for one */
