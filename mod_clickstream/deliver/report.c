@@ -96,6 +96,25 @@ static int bucket_of(apr_interval_time_t latency)
     return i;
 }
 
+/* Added up here first: the counters are shared with whoever collects. */
+static void count_latency(cs_queue_t *queue, const cs_batch_t *batch, const cs_batch_record_t *record, apr_time_t now)
+{
+    apr_uint64_t counts[CS_LATENCY_BUCKETS] = {0}, sum = 0;
+
+    for (int i = record->first; i < record->first + record->count; i++) {
+        apr_interval_time_t latency = now - APR_ARRAY_IDX(batch->events, i, cs_batch_event_t).queued_at;
+        if (latency < 0)
+            latency = 0;
+        counts[bucket_of(latency)]++;
+        sum += (apr_uint64_t)latency;
+    }
+    for (int i = 0; i < CS_LATENCY_BUCKETS; i++) {
+        if (counts[i])
+            cs_queue_count(queue, CS_METRIC_LATENCY + i, counts[i]);
+    }
+    cs_queue_count(queue, CS_METRIC_LATENCY_SUM, sum);
+}
+
 void cs_report_delivered(cs_report_t *report, const cs_batch_t *batch, const cs_batch_record_t *record,
                          apr_size_t rounding, apr_time_t now)
 {
@@ -104,13 +123,7 @@ void cs_report_delivered(cs_report_t *report, const cs_batch_t *batch, const cs_
     cs_queue_count(report->queue, CS_METRIC_RECORDS_DELIVERED, 1);
     cs_queue_count(report->queue, CS_METRIC_BYTES_SENT, record->size);
     cs_queue_count(report->queue, CS_METRIC_BYTES_BILLED, billed);
-    for (int i = record->first; i < record->first + record->count; i++) {
-        apr_interval_time_t latency = now - APR_ARRAY_IDX(batch->events, i, cs_batch_event_t).queued_at;
-        if (latency < 0)
-            latency = 0;
-        cs_queue_count(report->queue, CS_METRIC_LATENCY + bucket_of(latency), 1);
-        cs_queue_count(report->queue, CS_METRIC_LATENCY_SUM, (apr_uint64_t)latency);
-    }
+    count_latency(report->queue, batch, record, now);
 }
 
 /* --- the log --- */

@@ -120,26 +120,34 @@ static void retry_at(sender_t *sender, cs_batch_t *batch, apr_time_t when)
     cs_queue_count(sender->queue, CS_METRIC_EVENTS_RETRIED, (apr_uint64_t)batch->events->nelts);
 }
 
-static void settle(sender_t *sender, const cs_batch_t *batch, const cs_batch_record_t *record, cs_settled_t as)
+/* The events from `first` up to, but not, `end`. */
+static void deliver_events(sender_t *sender, const cs_batch_t *batch, int first, int end)
 {
-    for (int i = record->first; i < record->first + record->count; i++)
-        cs_queue_settle(sender->queue, APR_ARRAY_IDX(batch->events, i, cs_batch_event_t).id, as);
+    const cs_batch_event_t *events = (const cs_batch_event_t *)(const void *)batch->events->elts;
+
+    if (first < end)
+        cs_queue_deliver(sender->queue, &events[first].id, sizeof(*events), end - first);
 }
 
 static void settle_delivered(sender_t *sender, const cs_batch_t *batch, const cs_sink_result_t *result)
 {
     apr_time_t now = apr_time_now();
+    int first = 0, end = 0; /* of those that are delivered in a row */
 
     for (int i = 0; i < batch->records->nelts; i++) {
         const cs_batch_record_t *record = &APR_ARRAY_IDX(batch->records, i, cs_batch_record_t);
         if (record->outcome != CS_OUTCOME_DELIVERED)
             continue;
-        settle(sender, batch, record, CS_SETTLED_DELIVERED);
+        if (record->first != end) {
+            deliver_events(sender, batch, first, end);
+            first = record->first;
+        }
+        end = record->first + record->count;
         cs_report_delivered(&sender->report, batch, record, sender->sink->rounding, now);
         if (result->maybe_taken)
             cs_queue_count(sender->queue, CS_METRIC_MAYBE_TWICE, (apr_uint64_t)record->count);
     }
-    cs_queue_advance(sender->queue);
+    deliver_events(sender, batch, first, end);
 }
 
 static apr_time_t backoff(int failures, const cs_sink_result_t *result)
@@ -190,7 +198,7 @@ static void reject(sender_t *sender, cs_batch_t *batch, const cs_sink_result_t *
         return;
     }
     cs_report_rejected(&sender->report, result->reason, sender->rejected_path, now);
-    settle(sender, batch, &APR_ARRAY_IDX(batch->records, 0, cs_batch_record_t), CS_SETTLED_REJECTED);
+    cs_queue_settle(sender->queue, event.id, CS_SETTLED_REJECTED);
     apr_pool_destroy(batch->pool);
 }
 

@@ -16,7 +16,7 @@
 #define LOCK_PATIENCE apr_time_from_sec(10)
 /* Nor does a disk take so long. */
 #define SYNC_PATIENCE apr_time_from_sec(60)
-/* How many frames cs_queue_advance() passes under one lock: an append waits some 20 µs for that. */
+/* How many frames cs_queue_deliver() passes under one lock: an append waits some 20 µs for that. */
 #define ADVANCE_STEP 1024
 
 static apr_status_t locked(cs_queue_t *queue, pthread_mutex_t *mutex, int error)
@@ -364,20 +364,48 @@ void cs_queue_settle(cs_queue_t *queue, apr_uint64_t position, cs_settled_t as)
     queue_step();
 }
 
+/* Records that are delivered and not marked yet. */
+typedef struct delivered_t {
+    const char *next; /* the position of the next one */
+    apr_size_t stride;
+    int left;
+} delivered_t;
+
+static apr_uint64_t next_delivered(const delivered_t *delivered)
+{
+    return *(const apr_uint64_t *)(const void *)delivered->next;
+}
+
+static void drop_delivered(delivered_t *delivered)
+{
+    delivered->next += delivered->stride;
+    delivered->left--;
+}
+
+/* As what the frame at `tail` is settled; FRAME_WAITING: it is not. */
+static apr_uint32_t settled_as(const frame_t *frame, apr_uint64_t tail, delivered_t *delivered)
+{
+    if (frame->state != FRAME_WAITING || !delivered->left || next_delivered(delivered) != tail)
+        return frame->state;
+    drop_delivered(delivered);
+    return FRAME_DELIVERED;
+}
+
 /* Passes by up to ADVANCE_STEP settled frames; returns how many it found. */
-static int pass_settled(ledger_t *next, cs_queue_t *queue)
+static int pass_settled(ledger_t *next, cs_queue_t *queue, delivered_t *delivered)
 {
     const frame_t *frame;
     int passed = 0;
 
     while (passed < ADVANCE_STEP && next->tail < next->head && (frame = checked_frame(queue, next->tail, next->head))) {
-        if (frame->state == FRAME_WAITING)
+        apr_uint32_t as = settled_as(frame, next->tail, delivered);
+        if (as == FRAME_WAITING)
             break;
-        if (frame->state == FRAME_DELIVERED) {
+        if (as == FRAME_DELIVERED) {
             next->delivered++;
             next->delivered_bytes += frame->size;
         }
-        else if (frame->state == FRAME_REJECTED) {
+        else if (as == FRAME_REJECTED) {
             next->rejected++;
             next->rejected_bytes += frame->size;
         }
@@ -387,20 +415,28 @@ static int pass_settled(ledger_t *next, cs_queue_t *queue)
     return passed;
 }
 
-apr_status_t cs_queue_advance(cs_queue_t *queue)
+apr_status_t cs_queue_deliver(cs_queue_t *queue, const apr_uint64_t *positions, apr_size_t stride, int count)
 {
+    delivered_t delivered = {.next = (const char *)positions, .stride = stride, .left = count};
     apr_status_t status;
     int passed;
 
     do {
         ledger_t next;
         if ((status = lock_ledger(&next, queue)) != APR_SUCCESS)
-            return status;
+            break;
         queue_step();
-        if ((passed = pass_settled(&next, queue)))
+        if ((passed = pass_settled(&next, queue, &delivered)))
             queue_publish(queue, &next);
         pthread_mutex_unlock(&queue->header->lock);
         queue_step();
     } while (passed == ADVANCE_STEP);
-    return APR_SUCCESS;
+    for (; delivered.left; drop_delivered(&delivered))
+        cs_queue_settle(queue, next_delivered(&delivered), CS_SETTLED_DELIVERED);
+    return status;
+}
+
+apr_status_t cs_queue_advance(cs_queue_t *queue)
+{
+    return cs_queue_deliver(queue, NULL, 0, 0);
 }

@@ -117,4 +117,10 @@ void cs_queue_settle(cs_queue_t *queue, apr_uint64_t position, cs_settled_t as);
 /* Frees the room of the settled records at the tail, and counts them. */
 apr_status_t cs_queue_advance(cs_queue_t *queue);
 
+/* Settles `count` records as delivered, and advances. Their positions ascend, and lie `stride` bytes from one another. Of
+ * the oldest that wait nothing is marked, so that no page of the file is written to, which costs more than all else here;
+ * and those that deliver in order need nothing else. Should it fail, or its process die, what was not passed by or marked
+ * is read again. */
+apr_status_t cs_queue_deliver(cs_queue_t *queue, const apr_uint64_t *positions, apr_size_t stride, int count);
+
 #endif

@@ -79,6 +79,25 @@ static void deliver(void)
     cs_queue_sender_unlock(queue);
 }
 
+/* As a sender does: some that are not the oldest, and then the oldest with them. */
+static void deliver_batches(void)
+{
+    cs_queue_t *queue = open_queue();
+    cs_queue_record_t records[32];
+    apr_uint64_t cursor = 0;
+    int count;
+
+    if (cs_queue_sender_lock(queue, 0) != APR_SUCCESS)
+        return;
+    count = cs_queue_read(records, 32, queue, &cursor);
+    if (count > 2) {
+        cs_queue_deliver(queue, &records[2].position, sizeof(*records), count - 2);
+        count = 2;
+    }
+    cs_queue_deliver(queue, &records[0].position, sizeof(*records), count);
+    cs_queue_sender_unlock(queue);
+}
+
 static void open_only(void)
 {
     cs_queue_close(open_queue());
@@ -162,6 +181,8 @@ static const struct {
     {"append and sync", two_groups, append_synced, 2, 0, 0},
     {"deliver", two_groups, deliver, 2, 0, 1},
     {"deliver round the ring", round_the_ring, deliver, 1, 0, 1},
+    {"deliver batches", two_groups, deliver_batches, 2, 0, 1},
+    {"deliver batches round the ring", round_the_ring, deliver_batches, 1, 0, 1},
     {"recover", damaged, open_only, 2, 2, 0},
     {"resize", two_groups, open_larger, 2, 0, 0},
     {"resize a damaged one", damaged, open_larger, 2, 2, 0},

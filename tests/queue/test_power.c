@@ -227,7 +227,10 @@ static void deliver_some(void)
         if (draw(4) == 0)
             continue;                               /* it comes later */
         fate[number_of(records[i].data)] = SETTLED; /* the sink has it: it may come again, and need not */
-        cs_queue_settle(queue, records[i].position, draw(10) ? CS_SETTLED_DELIVERED : CS_SETTLED_REJECTED);
+        if (draw(2))
+            cs_queue_deliver(queue, &records[i].position, sizeof(*records), 1);
+        else
+            cs_queue_settle(queue, records[i].position, draw(10) ? CS_SETTLED_DELIVERED : CS_SETTLED_REJECTED);
     }
     ck_assert_int_eq(cs_queue_advance(queue), APR_SUCCESS);
 }

@@ -80,6 +80,80 @@ START_TEST(records_come_out_in_order_until_they_are_settled)
 }
 END_TEST
 
+/* Six records: what is settled before, which are said to be delivered, and what of each remains: '-' is passed by, 'd'
+ * and 'r' are marked, '.' waits. */
+static const struct {
+    const char *before, *delivered, *after;
+} deliveries[] = {
+    {"......", "xxxxxx", "------"}, /* the oldest: nothing is marked */
+    {"......", "xxx...", "---..."}, /* and some of them */
+    {"......", "...xxx", "...ddd"}, /* not the oldest: all are marked */
+    {"......", ".xx...", ".dd..."}, /* that the first waits holds them */
+    {"......", "xx.xx.", "--.dd."}, /* as far as they are the oldest */
+    {"...ddd", "xxx...", "------"}, /* and with them what was marked before */
+    {"...d.r", "xxx.x.", "------"}, /* what is settled between them is passed by */
+    {"dr....", "..x...", "---..."}, /* as is what is before them */
+    {".d....", "x.....", "--...."}, {"......", "......", "......"}, {"ddrrdd", "......", "------"},
+};
+
+START_TEST(delivers)
+{
+    cs_queue_t *queue = open_queue(test_folder(), SMALL);
+    cs_queue_record_t records[6];
+    struct {
+        apr_uint64_t position;
+        char other[24]; /* as positions lie in a batch */
+    } delivered[6];
+    apr_uint64_t cursor = 0;
+    int count = 0, passed = 0;
+
+    for (int i = 0; i < 6; i++)
+        append(queue, "record");
+    ck_assert_int_eq(cs_queue_read(records, 6, queue, &cursor), 6);
+    for (int i = 0; i < 6; i++) {
+        char before = deliveries[_i].before[i];
+        if (before != '.')
+            cs_queue_settle(queue, records[i].position, before == 'd' ? CS_SETTLED_DELIVERED : CS_SETTLED_REJECTED);
+        if (deliveries[_i].delivered[i] == 'x')
+            delivered[count++].position = records[i].position;
+    }
+    ck_assert_int_eq(cs_queue_deliver(queue, &delivered[0].position, sizeof(delivered[0]), count), APR_SUCCESS);
+    for (int i = 0; i < 6; i++) {
+        static const char marks[] = ".dr";
+        char after = deliveries[_i].after[i], before = deliveries[_i].before[i];
+        apr_uint32_t state = frame_at(queue, records[i].position)->state;
+        passed += after == '-';
+        /* A page is not written to for what is passed by. */
+        ck_assert_msg(marks[state] == (after == '-' ? before : after), "%s: %d is %c", deliveries[_i].before, i,
+                      marks[state]);
+    }
+    ck_assert_uint_eq(stats_of(queue).waiting, 6 - (apr_uint64_t)passed);
+    ck_assert_uint_eq(stats_of(queue).delivered + stats_of(queue).rejected, (apr_uint64_t)passed);
+    ck_assert_uint_eq(stats_of(queue).delivered_bytes, 6 * stats_of(queue).delivered);
+    cs_queue_close(queue);
+}
+END_TEST
+
+/* More than are passed by under one lock. */
+START_TEST(delivers_many)
+{
+    enum { MANY = 5000 };
+    cs_queue_t *queue = open_queue(test_folder(), 1 << 20);
+    cs_queue_record_t *records = apr_palloc(pool, MANY * sizeof(*records));
+    apr_uint64_t cursor = 0;
+
+    for (int i = 0; i < MANY; i++)
+        append(queue, "record");
+    ck_assert_int_eq(cs_queue_read(records, MANY, queue, &cursor), MANY);
+    ck_assert_int_eq(cs_queue_deliver(queue, &records[0].position, sizeof(*records), MANY - 1), APR_SUCCESS);
+    ck_assert_uint_eq(stats_of(queue).delivered, MANY - 1);
+    ck_assert_int_eq(frame_at(queue, records[MANY - 2].position)->state, FRAME_WAITING);
+    ck_assert_int_eq(cs_queue_deliver(queue, &records[MANY - 1].position, sizeof(*records), 1), APR_SUCCESS);
+    ck_assert_int_eq(stats_of(queue).used, 0);
+    cs_queue_close(queue);
+}
+END_TEST
+
 START_TEST(a_full_queue_refuses_the_whole_append)
 {
     cs_queue_t *queue = open_queue(test_folder(), SMALL);
@@ -417,6 +491,8 @@ Suite *queue_suite(void)
 
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, records_come_out_in_order_until_they_are_settled);
+    tcase_add_loop_test(tests, delivers, 0, (int)(sizeof(deliveries) / sizeof(deliveries[0])));
+    tcase_add_test(tests, delivers_many);
     tcase_add_test(tests, a_full_queue_refuses_the_whole_append);
     tcase_add_test(tests, the_last_byte_can_be_used);
     tcase_add_test(tests, it_wraps_around);
