@@ -4,7 +4,7 @@
 
 #include <time.h>
 
-cs_batch_t *cs_batch_create(const cs_batch_limits_t *limits, apr_pool_t *parent)
+cs_batch_t *cs_batch_create(const cs_batch_limits_t *limits, int room, apr_pool_t *parent)
 {
     apr_pool_t *pool;
     cs_batch_t *batch;
@@ -13,7 +13,7 @@ cs_batch_t *cs_batch_create(const cs_batch_limits_t *limits, apr_pool_t *parent)
     batch = apr_pcalloc(pool, sizeof(*batch));
     APR_RING_ELEM_INIT(batch, link);
     batch->pool = pool;
-    batch->events = apr_array_make(pool, 64, sizeof(cs_batch_event_t));
+    batch->events = apr_array_make(pool, room, sizeof(cs_batch_event_t));
     batch->records = apr_array_make(pool, 8, sizeof(cs_batch_record_t));
     batch->cost = limits->batch_overhead;
     return batch;
@@ -83,7 +83,7 @@ cs_batch_t *cs_batch_select(const cs_batch_t *batch, cs_outcome_t outcome, const
         if (record->outcome != outcome)
             continue;
         if (!selected)
-            selected = cs_batch_create(limits, parent);
+            selected = cs_batch_create(limits, batch->events->nelts, parent);
         copy_record(selected, limits, batch, record->first, record->count);
     }
     return selected;
@@ -94,7 +94,7 @@ void cs_batch_split(cs_batch_t *halves[2], const cs_batch_t *batch, const cs_bat
     int records = batch->records->nelts, events = batch->events->nelts;
 
     for (int half = 0; half < 2; half++) {
-        halves[half] = cs_batch_create(limits, parent);
+        halves[half] = cs_batch_create(limits, events, parent);
         halves[half]->attempts = batch->attempts;
         if (records == 1) {
             int first = half ? events / 2 : 0;

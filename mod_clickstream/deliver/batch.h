@@ -52,7 +52,8 @@ struct cs_batch_t {
 };
 APR_RING_HEAD(cs_batch_ring_t, cs_batch_t);
 
-cs_batch_t *cs_batch_create(const cs_batch_limits_t *limits, apr_pool_t *parent);
+/* With room for so many events before it has to grow. */
+cs_batch_t *cs_batch_create(const cs_batch_limits_t *limits, int room, apr_pool_t *parent);
 
 /* Adds an event, to the last record or to a new one. Returns 0 where the batch has no room for it. An empty
  * batch takes any event. */

@@ -25,6 +25,8 @@
 #define LOOK_INTERVAL apr_time_from_msec(200)
 /* Records read from the queue at once. */
 #define CHUNK 64
+/* Events that a batch has room for from the beginning, at the least. */
+#define ROOM_LEAST 64
 /* Batches that may wait to be sent again before no new ones are begun, for each that may be under way. */
 #define RETRIES_PER_SLOT 4
 
@@ -49,6 +51,7 @@ typedef struct sender_t {
     apr_uint64_t cursor; /* in the queue: what comes behind it is in no batch yet */
     cs_batch_t *open;    /* being filled; NULL: none */
     int open_full;
+    int usual; /* the room that the next one begins with, as the last one had it: an array that grows leaves a second */
     apr_time_t open_until;          /* when it has lingered */
     struct cs_batch_ring_t retries; /* waiting for their time */
     int retry_count;
@@ -278,7 +281,7 @@ static void fill(sender_t *sender)
     while (!sender->open_full && count == CHUNK) {
         count = cs_queue_read(records, CHUNK, sender->queue, &sender->cursor);
         if (count && !sender->open) {
-            sender->open = cs_batch_create(&sender->sink->limits, sender->pool);
+            sender->open = cs_batch_create(&sender->sink->limits, sender->usual, sender->pool);
             sender->open_until = cs_monotonic() + linger(sender);
         }
         for (int i = 0; i < count; i++) {
@@ -329,6 +332,7 @@ static cs_batch_t *next_batch(sender_t *sender, apr_time_t now)
     if (!sender->open || (!sender->open_full && now < sender->open_until))
         return NULL;
     batch = sender->open;
+    sender->usual = batch->events->nelts + ROOM_LEAST;
     sender->open = NULL;
     sender->open_full = 0;
     return batch;
@@ -410,7 +414,7 @@ static void deliver(sender_t *sender)
 
 static apr_status_t be_sender(const cs_sender_options_t *options, drain_t drain)
 {
-    sender_t sender = {.options = options, .queue = options->queue, .drain = drain};
+    sender_t sender = {.options = options, .queue = options->queue, .usual = ROOM_LEAST, .drain = drain};
     cs_sink_create_t *create =
         options->stream->sink == CS_SINK_FIREHOSE ? cs_sink_firehose_create : cs_sink_file_create;
     apr_status_t status;

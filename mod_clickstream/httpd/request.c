@@ -109,8 +109,8 @@ apr_status_t cs_request_body(cs_span_t *body, int *ended, int *http_status, requ
     *ended = 0;
     if (length > most + DRAIN_MOST)
         return APR_ENOSPC;
-    if (length > FIRST_ROOM && length <= most)
-        buffer.room = (apr_size_t)length;
+    if (length > 0 && length <= most)
+        buffer.room = (apr_size_t)length; /* more, where a filter inflates it */
     buffer.data = apr_palloc(r->pool, buffer.room);
     status = read_to_end(&buffer, r, most);
     *ended = buffer.ended;

@@ -29,11 +29,11 @@ CURVE = (2, 5, 10, 20, 50, 200, 500)  # besides 1 and 100
 # By the name that BENCH knows.
 MEASUREMENTS = {
     # Many short rounds rather than few long ones: what else the machine does then weighs on both alike.
-    "single": lambda firehose, say: cost.measure(firehose, (1,), ROUNDS, 1, say)[1],
+    "single": lambda firehose, say: cost.measure(firehose, (1,), some(15), 1, say)[1],
     "hundred": lambda firehose, say: cost.measure(firehose, (100,), ROUNDS, 1, say)[100],
     "curve": lambda firehose, say: cost.measure(firehose, CURVE, some(3), 1, say),
     "latency": lambda firehose, say: latency.measure(firehose, some(6), 2, say),
-    "filled": lambda firehose, say: parts.measure_filled(say),
+    "filled": lambda firehose, say: parts.measure_filled(some(3), say),
     "batches": lambda firehose, say: batches.measure(firehose, 2, say),
     "cgi": lambda firehose, say: programs.measure(firehose, some(5), 2, say),
     "billed": lambda firehose, say: batches.measure_billed(firehose, 2, say),

@@ -8,10 +8,15 @@ import traffic
 from servers import PATIENCE, Bare, Ours, wait_for
 
 
-def bare_cost(bare, seconds):
+def clients(events):
+    """So many that the one sender is not outrun on two CPUs, within a second and by more than the queue holds."""
+    return traffic.CONNECTIONS if events == 1 else 4 if events <= 100 else 2
+
+
+def bare_cost(bare, seconds, connections):
     """Microseconds of CPU a request, and what wrk says."""
     before = cpu.used(bare.process.pid)
-    result = traffic.drive(bare, 1, seconds)
+    result = traffic.drive(bare, 1, seconds, connections)
     return (cpu.used(bare.process.pid) - before) / result.requests / 1000, result
 
 
@@ -35,16 +40,16 @@ def measure(firehose, sizes, rounds, seconds, say):
     requests a second of both."""
     found = {events: {"ours": [], "bare": [], "rate": [], "bare_rate": []} for events in sizes}
     with Bare() as bare, Ours(firehose, "queue=256M") as ours:
-        bare_cost(bare, 1)
+        bare_cost(bare, 1, clients(1))
         for events in {min(sizes), max(sizes)}:
-            delivered_cost(ours, firehose, events, 1)
+            delivered_cost(ours, firehose, events, 1, clients(events))
         for _ in range(rounds):
             for events in sizes:
                 here = found[events]
-                cost, result = bare_cost(bare, seconds)
+                cost, result = bare_cost(bare, seconds, clients(events))
                 here["bare"].append(cost)
                 here["bare_rate"].append(result.requests / result.seconds)
-                cost, result = delivered_cost(ours, firehose, events, seconds)
+                cost, result = delivered_cost(ours, firehose, events, seconds, clients(events))
                 here["ours"].append(cost)
                 here["rate"].append(result.requests / result.seconds)
                 say(f"{events:4} in a POST: {here['ours'][-1]:8.1f} us, bare {here['bare'][-1]:6.1f} us")

@@ -1,7 +1,10 @@
 """The core's parts, one by one: micro.c."""
 # SPDX-License-Identifier: Apache-2.0
 
+import contextlib
+import os
 import pathlib
+import shutil
 import statistics
 import subprocess
 import tempfile
@@ -10,9 +13,12 @@ import traffic
 from servers import BUILD
 
 
-def micro(part, events, count):
+SHARED = "/dev/shm"
+
+
+def micro(part, events, count, place=None):
     """What micro.c prints."""
-    with tempfile.TemporaryDirectory(prefix="clickstream-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="clickstream-bench-", dir=place) as folder:
         body = pathlib.Path(folder, "body")
         body.write_text(traffic.body(events))
         done = subprocess.run([BUILD / "tests/bench/micro", part, body, str(count), folder], capture_output=True,
@@ -42,7 +48,19 @@ def measure(rounds, say):
     return medians
 
 
-def measure_filled(say):
-    empty, filled = micro("filled", 1, 500)
-    say(f"{empty:.0f} ns an append at empty, {filled:.0f} ns with 1 GiB queued")
-    return {"ratio": filled / empty, "empty_ns": empty, "filled_ns": filled}
+def memory_folder():
+    """Where files lie in memory, if there is room for two of more than a GiB; else the usual place."""
+    with contextlib.suppress(OSError):
+        if shutil.disk_usage(SHARED).free > 4 << 30 and os.access(SHARED, os.W_OK):
+            return SHARED
+    return None
+
+
+def measure_filled(rounds, say):
+    """In memory, since a disk's own work on pages that it is just writing falls on either file, as it happens."""
+    found = {"empty_ns": [], "filled_ns": []}
+    for _ in range(rounds):
+        for name, value in zip(found, micro("filled", 1, 500, memory_folder())):
+            found[name].append(value)
+        say(f"{found['empty_ns'][-1]:.0f} ns an append at empty, {found['filled_ns'][-1]:.0f} ns with 1 GiB queued")
+    return {"ratio": statistics.median(filled / empty for empty, filled in zip(*found.values())), "rounds": found}

@@ -21,7 +21,7 @@ static apr_size_t cost(apr_size_t record)
 static cs_batch_t *three_records(void)
 {
     static const cs_batch_limits_t limits = {.records = 9, .record_target = 1, .batch = 100, .cost = cost};
-    cs_batch_t *batch = cs_batch_create(&limits, pool);
+    cs_batch_t *batch = cs_batch_create(&limits, 4, pool);
 
     for (apr_uint64_t id = 0; id < 3; id++)
         ck_assert_int_eq(cs_batch_add(batch, &limits, (cs_batch_event_t){.id = id, .data = {"event", 5}}), 1);

@@ -115,7 +115,7 @@ START_TEST(packs)
     int taken = 0;
 
     limits.cost = as_is;
-    batch = cs_batch_create(&limits, pool);
+    batch = cs_batch_create(&limits, 4, pool);
     while (packings[_i].sizes[taken] && add(batch, &limits, (apr_size_t)packings[_i].sizes[taken]))
         taken++;
     ck_assert_int_eq(taken, packings[_i].taken);
@@ -133,7 +133,7 @@ START_TEST(keeps_the_limits)
                                       .batch_overhead = 60,
                                       .cost = base64,
                                       .delimiter = (apr_size_t)(_i & 1)};
-    cs_batch_t *batch = cs_batch_create(&limits, pool);
+    cs_batch_t *batch = cs_batch_create(&limits, 4, pool);
     apr_uint32_t random = (apr_uint32_t)_i;
 
     do {
@@ -157,7 +157,7 @@ static const cs_batch_limits_t pairs = {
 /* Five events of four bytes, two a record: 0 1, 2 3, 4. */
 static cs_batch_t *five(void)
 {
-    cs_batch_t *batch = cs_batch_create(&pairs, pool);
+    cs_batch_t *batch = cs_batch_create(&pairs, 4, pool);
 
     for (int i = 0; i < 5; i++)
         ck_assert_int_eq(add(batch, &pairs, 4), 1);
@@ -228,7 +228,7 @@ START_TEST(splits_an_odd_record)
     cs_batch_t *batch;
 
     limits.record_target = 100;
-    batch = cs_batch_create(&limits, pool);
+    batch = cs_batch_create(&limits, 4, pool);
     for (int i = 0; i < 3; i++)
         add(batch, &limits, 4);
     check_split(batch, "0 | 0+1:5", "1 2 | 0+2:10");

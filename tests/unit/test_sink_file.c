@@ -63,7 +63,7 @@ static cs_sink_t *new_sink(const char *folder, const char *options)
 /* Sends a batch of the events: words, divided by spaces. */
 static void send_events(cs_sink_t *sink, const char *events)
 {
-    cs_batch_t *batch = cs_batch_create(&sink->limits, pool);
+    cs_batch_t *batch = cs_batch_create(&sink->limits, 4, pool);
     char *state, *copy = apr_pstrdup(pool, events);
 
     for (char *word = apr_strtok(copy, " ", &state); word; word = apr_strtok(NULL, " ", &state))
@@ -171,7 +171,7 @@ START_TEST(has_every_event_of_many)
 {
     const char *folder = test_folder(), *content;
     cs_sink_t *sink = new_sink(folder, PATIENT);
-    cs_batch_t *batch = cs_batch_create(&sink->limits, pool);
+    cs_batch_t *batch = cs_batch_create(&sink->limits, 4, pool);
     int count = 1000;
 
     for (int i = 0; i < count; i++) {
