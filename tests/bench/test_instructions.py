@@ -1,7 +1,7 @@
 """The hot path must not get longer: instructions from parsing to appending, counted by callgrind.
 
 An instruction is the same on any machine, however busy it is; but compilers make another number of them of the same
-source, and other versions of json-c, APR and glibc take another number to do the same. So instructions.json says what it
+source, and other versions of APR and glibc take another number to do the same. So instructions.json says what it
 was counted with. Where all of that is the same, at most 10% more than what it says may be needed; elsewhere, 50%, which
 finds a second parse or a scan of the whole queue, and no more than that. N requests are counted and then 2 N, so that
 what it takes to start is in neither. Libraries are counted as well: to have them do more is no saving.
@@ -47,10 +47,10 @@ def first_line(*command):
 def surroundings():
     return {
         "compiler": first_line(*make_variable("CC").split(), "--version"),
-        "flags": f"{make_variable('CFLAGS')} {make_variable('CS_CFLAGS')}",
+        "flags": f"{make_variable('CFLAGS')} {make_variable('CS_CFLAGS')}".replace(" -Werror", ""),
         "machine": platform.machine(),
         "libraries": " ".join([*platform.libc_ver(), *(
-            f"{name} {first_line('pkg-config', '--modversion', name)}" for name in ("apr-1", "apr-util-1", "json-c"))]),
+            f"{name} {first_line('pkg-config', '--modversion', name)}" for name in ("apr-1", "apr-util-1"))]),
         "valgrind": first_line("valgrind", "--version"),
     }
 
