@@ -179,16 +179,15 @@ static cs_body_t read_array(reading_t *reading, const char *at)
     const char *end = reading->body.at + reading->body.length;
     cs_json_t culprit;
     const char *after = read_elements(&culprit, reading, at, end);
+    const char *more = after ? cs_json_skip_space(after, end) : NULL;
 
-    if (after && (after = cs_json_skip_space(after, end)) < end) {
-        culprit = (cs_json_t){.text = {after, 0}};
-        after = NULL;
-    }
-    if (after && reading->index <= reading->rules->max_events)
+    if (more == end && reading->index <= reading->rules->max_events)
         return CS_BODY_MANY;
     reading->sink->forget(reading->sink->to);
-    if (after)
+    if (more == end)
         return CS_BODY_TOO_MANY;
+    if (after)
+        culprit = (cs_json_t){.text = {more, 0}};
     reading->index = 0;
     reject_culprit(reading, &culprit, reading->body);
     return CS_BODY_ONE;

@@ -16,7 +16,7 @@ static apr_size_t cost(apr_size_t record)
 static void read_records(cs_span_t body, int count, apr_pool_t *pool)
 {
     static const cs_batch_limits_t limits = {.records = 500, .record_target = 1, .batch = 100000, .cost = cost};
-    cs_batch_t *batch = cs_batch_create(&limits, pool);
+    cs_batch_t *batch = cs_batch_create(&limits, 4, pool);
     const char *code = NULL;
     int failed, retried = 0;
 

@@ -20,6 +20,7 @@ import pathlib
 import random
 import re
 import signal
+import socket
 import socketserver
 import ssl
 import subprocess
@@ -644,6 +645,16 @@ def wait_for(condition, seconds=20, what="the condition"):
         time.sleep(0.01)
 
 
+def free_port():
+    """Below those that clients get: one of these could take it while its server is dead for a moment."""
+    first = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.randrange(first // 2, first)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
 class FakeProcess:
     """Runs a fake as a process in a directory of its own, for `with` and for fixtures."""
 
@@ -722,7 +733,7 @@ class FakeFirehose(FakeProcess):
 
     def __init__(self, directory, credentials="AKIDEXAMPLE:secret", streams=("clicks",), options=()):
         super().__init__(directory, ["--credentials", credentials, "--stream", *streams, *options])
-        self.port = self.control_port = 0
+        self.port, self.control_port = free_port(), free_port()
 
     def more_arguments(self):
         return "--port", self.port, "--control-port", self.control_port

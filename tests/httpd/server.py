@@ -15,11 +15,10 @@ import re
 import resource
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 
-from fake_firehose import wait_for
+from fake_firehose import free_port, wait_for
 
 HTTPD = os.environ.get("HTTPD", "/usr/sbin/apache2")
 LIBEXECDIR = os.environ.get("HTTPD_LIBEXECDIR", "/usr/lib/apache2/modules")
@@ -91,12 +90,6 @@ FOREIGN = re.compile("AWS_|HOME$|.*_proxy$", re.IGNORECASE)
 HARMLESS = ["AH03092", "AH03093"]
 if "HTTPD_IS_SLOW" in os.environ:  # by valgrind: 3 s may be too short for a TLS handshake
     HARMLESS += ["delivery has failed: SSL connection timeout", "delivery has failed: Connection timeout"]
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def httpd_user():
