@@ -4,7 +4,7 @@
  *   2  check_config: it fits together          config.c; `httpd -t` ends here
  *   3  post_config: folders are there          start.c; in the parent, as root perhaps
  *   4  child_init: queues open, senders start  child.c; in each child, as httpd's user
- *   5  handler: one request                    below; that shows the streams: status.c
+ *   5  handler: one request                    below; spares httpd the look for a file: walk.c; shows streams: status.c
  *   6  child_stopping, pre-cleanup: senders end  child.c
  *
  * A request goes through collect/ (what is it, what is the answer), then its records through queue/, and
