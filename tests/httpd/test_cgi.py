@@ -375,7 +375,7 @@ KILLED = 0.05
 
 
 class Killer(threading.Thread):
-    """Kills -9 a share of the site's processes, each at a random moment of its life."""
+    """Kills -9 a share of the site's processes, each at a random moment of its life; one of them at least."""
 
     def __init__(self, site, share, seed=3):
         super().__init__(daemon=True)
@@ -388,8 +388,8 @@ class Killer(threading.Thread):
         while not self.done.is_set():
             for pid in set(self.site.processes()) - self.seen:
                 self.seen.add(pid)
-                if self.random.random() < self.share:
-                    time.sleep(self.random.random() * 0.004)
+                if self.random.random() < self.share or (self.share and not self.killed):
+                    time.sleep(self.random.random() * 0.002)
                     try:
                         os.kill(pid, signal.SIGKILL)
                         self.killed += 1

@@ -608,7 +608,8 @@ def test_refusals_force_one_refresh_a_minute(site):
     with site.serve(site.container(), expected=TROUBLE) as httpd:
         site.post(httpd)
         wait_for(lambda: site.fake.stats()["requests"] >= 5, what="the refusals")
-    assert len(site.aws.issued("container")) == 2
+        # While it stops, the other child may become the sender for a moment, and ask for itself.
+        assert len(site.aws.issued("container")) == 2
 
 
 def test_lives_of_seconds_are_used_to_their_end(site):
