@@ -4,23 +4,17 @@
 
 #include <apr_allocator.h>
 #include <apr_strings.h>
-#include <openssl/rand.h>
-#include <string.h>
 
-#include "common/disk.h"
 #include "common/metrics.h"
-#include "deliver/backoff.h"
 #include "deliver/batch.h"
-#include "deliver/rejects.h"
 #include "deliver/report.h"
+#include "deliver/settler.h"
 #include "deliver/sink.h"
 
 /* How often the queue is looked at while it is empty, and while a batch fills. */
 #define POLL_IDLE apr_time_from_msec(200)
 #define POLL_FILLING apr_time_from_msec(25)
 #define POLL_LEAST apr_time_from_msec(5)
-/* However long the other side asks to wait: longer, and a mistake there would stop us for good. */
-#define RETRY_AFTER_MOST apr_time_from_sec(300)
 /* How often the queue's file is looked at. */
 #define LOOK_INTERVAL apr_time_from_msec(200)
 /* Records read from the queue at once. */
@@ -42,8 +36,6 @@ typedef struct sender_t {
     cs_queue_t *queue;
     cs_sink_t *sink;
     apr_pool_t *pool;
-    const char *rejected_path;
-    const cs_group_t *group; /* of that file */
     drain_t drain;
     apr_time_t empty_since; /* 0: it is not, or was not yet */
     int stays;              /* who drains has seen it empty, and is still there */
@@ -52,15 +44,11 @@ typedef struct sender_t {
     cs_batch_t *open;    /* being filled; NULL: none */
     int open_full;
     int usual; /* the room that the next one begins with, as the last one had it: an array that grows leaves a second */
-    apr_time_t open_until;          /* when it has lingered */
-    struct cs_batch_ring_t retries; /* waiting for their time */
-    int retry_count;
+    apr_time_t open_until; /* when it has lingered */
     int under_way;
     apr_time_t look_at; /* the queue's file, for the next time */
 
-    int failures;          /* whole batches failed in a row */
-    apr_time_t not_before; /* nothing is sent until then */
-
+    cs_settler_t settler;
     cs_report_t report;
 } sender_t;
 
@@ -96,162 +84,11 @@ static int is_over(sender_t *sender)
     return cs_queue_look(sender->queue) != CS_QUEUE_SOUND;
 }
 
-static apr_uint32_t random_bits(void)
-{
-    apr_uint32_t bits = 0;
-
-    /* Jitter only: without randomness there is none. */
-    if (RAND_bytes((unsigned char *)&bits, sizeof(bits)) != 1)
-        bits = APR_UINT32_MAX;
-    return bits;
-}
-
 static apr_uint64_t waiting(sender_t *sender)
 {
     cs_queue_stats_t stats;
 
     return cs_queue_stats(&stats, sender->queue) == APR_SUCCESS ? stats.waiting : 0;
-}
-
-/* --- what became of a batch --- */
-
-static void retry_at(sender_t *sender, cs_batch_t *batch, apr_time_t when)
-{
-    batch->not_before = when;
-    APR_RING_INSERT_TAIL(&sender->retries, batch, cs_batch_t, link);
-    sender->retry_count++;
-    cs_queue_count(sender->queue, CS_METRIC_EVENTS_RETRIED, (apr_uint64_t)batch->events->nelts);
-}
-
-/* The events from `first` up to, but not, `end`. */
-static void deliver_events(sender_t *sender, const cs_batch_t *batch, int first, int end)
-{
-    const cs_batch_event_t *events = (const cs_batch_event_t *)(const void *)batch->events->elts;
-
-    if (first < end)
-        cs_queue_deliver(sender->queue, &events[first].id, sizeof(*events), end - first);
-}
-
-static void settle_delivered(sender_t *sender, const cs_batch_t *batch, const cs_sink_result_t *result)
-{
-    apr_time_t now = apr_time_now();
-    int first = 0, end = 0; /* of those that are delivered in a row */
-
-    for (int i = 0; i < batch->records->nelts; i++) {
-        const cs_batch_record_t *record = &APR_ARRAY_IDX(batch->records, i, cs_batch_record_t);
-        if (record->outcome != CS_OUTCOME_DELIVERED)
-            continue;
-        if (record->first != end) {
-            deliver_events(sender, batch, first, end);
-            first = record->first;
-        }
-        end = record->first + record->count;
-        cs_report_delivered(&sender->report, batch, record, sender->sink->rounding, now);
-        if (result->maybe_taken)
-            cs_queue_count(sender->queue, CS_METRIC_MAYBE_TWICE, (apr_uint64_t)record->count);
-    }
-    deliver_events(sender, batch, first, end);
-}
-
-static apr_time_t backoff(int failures, const cs_sink_result_t *result)
-{
-    apr_interval_time_t delay = cs_backoff_delay(failures, random_bits());
-    apr_interval_time_t asked = result->retry_after < RETRY_AFTER_MOST ? result->retry_after : RETRY_AFTER_MOST;
-
-    return cs_monotonic() + (delay > asked ? delay : asked);
-}
-
-/* What the sink did not take waits for its time. */
-static void retry(sender_t *sender, cs_batch_t *batch, int failures, const cs_sink_result_t *result)
-{
-    batch->attempts++;
-    if (result->maybe_taken)
-        cs_queue_count(sender->queue, CS_METRIC_MAYBE_TWICE, (apr_uint64_t)batch->events->nelts);
-    cs_report_failed(&sender->report, result, apr_time_now());
-    retry_at(sender, batch, backoff(failures, result));
-}
-
-/* Nothing of the batch was taken, and all of it may be later: then others need not try meanwhile. */
-static void hold_off(sender_t *sender, cs_batch_t *batch, const cs_sink_result_t *result)
-{
-    cs_queue_count(sender->queue, CS_METRIC_BATCHES_FAILED, 1);
-    retry(sender, batch, ++sender->failures, result);
-    if (batch->not_before > sender->not_before)
-        sender->not_before = batch->not_before;
-}
-
-/* The one bad event, found by bisecting. Where it cannot be set aside, it alone waits. */
-static void reject(sender_t *sender, cs_batch_t *batch, const cs_sink_result_t *result)
-{
-    cs_batch_event_t event = APR_ARRAY_IDX(batch->events, 0, cs_batch_event_t);
-    apr_time_t now = apr_time_now();
-    apr_pool_t *scratch; /* it may be tried for days */
-    apr_status_t status;
-
-    apr_pool_create(&scratch, batch->pool);
-    status = cs_rejects_append(sender->rejected_path, sender->group, event.data, result->reason, now, scratch);
-    if (status != APR_SUCCESS) {
-        char why[120];
-        const char *reason =
-            apr_psprintf(scratch, "%s: %s", sender->rejected_path, apr_strerror(status, why, sizeof(why)));
-        cs_queue_count(sender->queue, CS_METRIC_BATCHES_FAILED, 1);
-        retry(sender, batch, batch->attempts + 1,
-              &(cs_sink_result_t){.reason = reason, .advice = cs_disk_advice(status)});
-        apr_pool_destroy(scratch);
-        return;
-    }
-    cs_report_rejected(&sender->report, result->reason, sender->rejected_path, now);
-    cs_queue_settle(sender->queue, event.id, CS_SETTLED_REJECTED);
-    apr_pool_destroy(batch->pool);
-}
-
-static void bisect(sender_t *sender, cs_batch_t *batch, const cs_sink_result_t *result)
-{
-    cs_batch_t *halves[2];
-
-    if (batch->events->nelts == 1) {
-        reject(sender, batch, result);
-        return;
-    }
-    cs_batch_split(halves, batch, &sender->sink->limits, sender->pool);
-    for (int i = 0; i < 2; i++)
-        retry_at(sender, halves[i], 0);
-    apr_pool_destroy(batch->pool);
-}
-
-static int count_outcome(const cs_batch_t *batch, cs_outcome_t outcome)
-{
-    int count = 0;
-
-    for (int i = 0; i < batch->records->nelts; i++)
-        count += APR_ARRAY_IDX(batch->records, i, cs_batch_record_t).outcome == outcome;
-    return count;
-}
-
-/* Each event gets its place: it is settled, or waits to be sent again. */
-static void dispose(sender_t *sender, cs_batch_t *batch, const cs_sink_result_t *result)
-{
-    cs_batch_t *again;
-
-    if (count_outcome(batch, CS_OUTCOME_INVALID)) {
-        bisect(sender, batch, result);
-        cs_queue_advance(sender->queue);
-        return;
-    }
-    if (!count_outcome(batch, CS_OUTCOME_DELIVERED)) {
-        hold_off(sender, batch, result);
-        return;
-    }
-    settle_delivered(sender, batch, result);
-    sender->failures = 0;
-    again = cs_batch_select(batch, CS_OUTCOME_RETRY, &sender->sink->limits, sender->pool);
-    if (again) {
-        again->attempts = batch->attempts;
-        retry(sender, again, batch->attempts + 1, result);
-    }
-    else if (!sender->retry_count)
-        cs_report_recovered(&sender->report, apr_time_now());
-    apr_pool_destroy(batch->pool);
 }
 
 static void batch_done(void *to, cs_batch_t *batch, const cs_sink_result_t *result)
@@ -261,7 +98,7 @@ static void batch_done(void *to, cs_batch_t *batch, const cs_sink_result_t *resu
 
     sender->under_way--;
     cs_queue_count(sender->queue, CS_METRIC_BATCHES, 1);
-    dispose(sender, batch, result);
+    cs_settler_settle(&sender->settler, batch, result);
     cs_report_settled(&sender->report, events);
 }
 
@@ -296,35 +133,20 @@ static void fill(sender_t *sender)
     }
 }
 
-static cs_batch_t *due_retry(sender_t *sender, apr_time_t now)
-{
-    cs_batch_t *batch;
-
-    for (batch = APR_RING_FIRST(&sender->retries); batch != APR_RING_SENTINEL(&sender->retries, cs_batch_t, link);
-         batch = APR_RING_NEXT(batch, link)) {
-        if (batch->not_before > now)
-            continue;
-        APR_RING_REMOVE(batch, link);
-        sender->retry_count--;
-        return batch;
-    }
-    return NULL;
-}
-
 static int slots(const sender_t *sender)
 {
-    return sender->failures ? 1 : sender->sink->concurrency;
+    return sender->settler.failures ? 1 : sender->sink->concurrency;
 }
 
 static int may_begin(const sender_t *sender)
 {
-    return sender->retry_count < RETRIES_PER_SLOT * slots(sender);
+    return sender->settler.waiting < RETRIES_PER_SLOT * slots(sender);
 }
 
 /* The next batch whose time has come, or NULL. */
 static cs_batch_t *next_batch(sender_t *sender, apr_time_t now)
 {
-    cs_batch_t *batch = due_retry(sender, now);
+    cs_batch_t *batch = cs_settler_due(&sender->settler, now);
 
     if (batch || !may_begin(sender))
         return batch;
@@ -343,7 +165,8 @@ static void send_what_is_due(sender_t *sender)
     cs_batch_t *batch;
     apr_time_t now = cs_monotonic();
 
-    while (now >= sender->not_before && sender->under_way < slots(sender) && (batch = next_batch(sender, now))) {
+    while (now >= sender->settler.not_before && sender->under_way < slots(sender) &&
+           (batch = next_batch(sender, now))) {
         sender->under_way++;
         cs_report_sent(&sender->report, batch->events->nelts);
         sender->sink->send(sender->sink, batch);
@@ -360,15 +183,15 @@ static void relieve(sender_t *sender)
 
     if (!sender->under_way || cs_queue_stats(&stats, sender->queue) != APR_SUCCESS)
         return;
-    if (sender->drain.until || sender->failures || stats.used > stats.capacity / 2)
+    if (sender->drain.until || sender->settler.failures || stats.used > stats.capacity / 2)
         sender->sink->flush(sender->sink);
 }
 
 /* How long the sink may go on before we look at the queue again. */
 static apr_interval_time_t pause_for(const sender_t *sender)
 {
-    apr_interval_time_t most = sender->open || sender->retry_count ? POLL_FILLING : POLL_IDLE;
-    apr_interval_time_t held = sender->not_before - cs_monotonic();
+    apr_interval_time_t most = sender->open || sender->settler.waiting ? POLL_FILLING : POLL_IDLE;
+    apr_interval_time_t held = sender->settler.not_before - cs_monotonic();
 
     if (held > 0)
         most = held < POLL_IDLE ? held : POLL_IDLE;
@@ -420,9 +243,6 @@ static apr_status_t be_sender(const cs_sender_options_t *options, drain_t drain)
     apr_status_t status;
 
     apr_pool_create(&sender.pool, options->pool);
-    APR_RING_INIT(&sender.retries, cs_batch_t, link);
-    sender.group = options->group;
-    sender.rejected_path = apr_pstrcat(sender.pool, options->directory, "/", options->stream->name, ".rejected", NULL);
     sender.report = cs_report_begin(options->queue, options->stream->name, options->log);
     status = create(&sender.sink, &(cs_sink_options_t){.stream = options->stream,
                                                        .log = options->log,
@@ -431,6 +251,16 @@ static apr_status_t be_sender(const cs_sender_options_t *options, drain_t drain)
                                                        .to = &sender,
                                                        .pool = sender.pool});
     if (status == APR_SUCCESS) {
+        sender.settler = (cs_settler_t){
+            .queue = sender.queue,
+            .sink = sender.sink,
+            .report = &sender.report,
+            .rejected_path =
+                apr_pstrcat(sender.pool, options->directory, "/", options->stream->name, ".rejected", NULL),
+            .group = options->group,
+            .pool = sender.pool,
+        };
+        cs_settler_begin(&sender.settler);
         deliver(&sender);
         sender.sink->destroy(sender.sink);
     }
