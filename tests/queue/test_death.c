@@ -16,6 +16,7 @@
 #include "queue/layout.h"
 
 #define CAPACITY 65536
+#define READ 32
 #define LONG 9000 /* so that a few records go once round the ring */
 
 static const char *folder;
@@ -59,17 +60,27 @@ static void append_synced(void)
     append();
 }
 
+/* Becomes the sender, and reads what there is; NULL: another is the sender. */
+static cs_queue_t *open_to_deliver(cs_queue_record_t records[READ], int *count)
+{
+    cs_queue_t *queue = open_queue();
+    apr_uint64_t cursor = 0;
+
+    if (cs_queue_sender_lock(queue, 0) != APR_SUCCESS)
+        return NULL;
+    *count = cs_queue_read(records, READ, queue, &cursor);
+    return queue;
+}
+
 /* All but every second one, in no order. */
 static void deliver(void)
 {
-    cs_queue_t *queue = open_queue();
-    cs_queue_record_t records[32];
-    apr_uint64_t cursor = 0;
+    cs_queue_record_t records[READ];
     int count;
+    cs_queue_t *queue = open_to_deliver(records, &count);
 
-    if (cs_queue_sender_lock(queue, 0) != APR_SUCCESS)
+    if (!queue)
         return;
-    count = cs_queue_read(records, 32, queue, &cursor);
     for (int i = count - 1; i >= 0; i -= 2)
         cs_queue_settle(queue, records[i].position, i % 3 ? CS_SETTLED_DELIVERED : CS_SETTLED_REJECTED);
     cs_queue_advance(queue);
@@ -82,14 +93,12 @@ static void deliver(void)
 /* As a sender does: some that are not the oldest, and then the oldest with them. */
 static void deliver_batches(void)
 {
-    cs_queue_t *queue = open_queue();
-    cs_queue_record_t records[32];
-    apr_uint64_t cursor = 0;
+    cs_queue_record_t records[READ];
     int count;
+    cs_queue_t *queue = open_to_deliver(records, &count);
 
-    if (cs_queue_sender_lock(queue, 0) != APR_SUCCESS)
+    if (!queue)
         return;
-    count = cs_queue_read(records, 32, queue, &cursor);
     if (count > 2) {
         cs_queue_deliver(queue, &records[2].position, sizeof(*records), count - 2);
         count = 2;
