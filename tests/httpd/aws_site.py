@@ -34,7 +34,7 @@ ExtendedStatus On
     SetHandler clickstream-status
 </Location>
 """
-SHOWING = [("status",), ("status", "--json"), ("check",)]  # of clickstreamctl
+SHOWING = [("status",), ("status", "--json"), ("check",), ("peek",)]  # of clickstreamctl
 
 
 def role_arn(name):
