@@ -248,6 +248,7 @@ def test_no_request_waits_for_firehose(door, fake):
     fake.faults([])
     for pid in door.processes(door.sender):
         os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: not door.processes(door.sender), what="its end, until which it is the sender")
     assert door.collect(event(5)).status == 200
     wait_for(lambda: len(set(lines_of(fake))) >= 6, what="all events")
     assert set(lines_of(fake)) == set(map(record, range(6)))
