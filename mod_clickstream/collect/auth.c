@@ -39,7 +39,7 @@ static const cs_client_t *find(const apr_array_header_t *clients, const char *id
 
 int cs_auth_knows(const apr_array_header_t *clients, const char *id)
 {
-    return id && *id && (!clients || find(clients, id));
+    return id && *id && strlen(id) <= CS_CLIENT_ID_MOST && (!clients || find(clients, id));
 }
 
 int cs_auth_verifies(const apr_array_header_t *clients, const char *id, cs_span_t token, apr_time_t now,

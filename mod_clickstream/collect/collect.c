@@ -19,6 +19,10 @@ static const char *header(const cs_collect_t *collect, const char *name)
     return cs_request_header(&collect->request, name);
 }
 
+/* Records may be so many times as large as ClickstreamMaxBody, rejects included. An event of 70 bytes to which 450 are
+ * added is 8 times as large, so a whole body of those has room. */
+#define GROWTH_MOST 8
+
 /* --- responses --- */
 
 static void respond(cs_collect_t *collect, int status, const char *code, const char *message, const char *more)
@@ -84,9 +88,9 @@ static const char *client_id(const cs_collect_t *collect)
 {
     const char *id = header(collect, "client_id");
 
-    if (!id)
+    if (!id || !*id)
         id = header(collect, "client-id");
-    if (id || !collect->request.query)
+    if ((id && *id) || !collect->request.query)
         return id;
     return cs_query_value(collect->request.query, "client_id", collect->pool);
 }
@@ -206,6 +210,12 @@ int cs_collect_begin(cs_collect_t *collect, const cs_request_t *request, const c
 
 /* --- the body --- */
 
+/* Too much of what was added: then the request is refused, and what else is in it is not worth the memory. */
+static int has_outgrown(const cs_collect_t *collect)
+{
+    return collect->size > GROWTH_MOST * collect->settings->max_body;
+}
+
 static cs_reason_t take_event(void *to, const cs_event_t *event)
 {
     cs_collect_t *collect = to;
@@ -213,31 +223,36 @@ static cs_reason_t take_event(void *to, const cs_event_t *event)
     cs_span_t record;
     int with_id = (collect->settings->add & CS_ADD_EVENT_ID) != 0;
 
+    if (has_outgrown(collect))
+        return CS_REASON_COUNT;
     if (with_id)
         cs_uuid_timed(id, collect->gathered.seed, collect->request.now, (apr_uint32_t)collect->records->nelts);
     record = cs_record_write(event, &collect->gathered.additions, with_id ? id : NULL, collect->pool);
     if (record.length >= CS_RECORD_MAX) /* a newline has to fit as well */
         return CS_REASON_TOO_LARGE;
     APR_ARRAY_PUSH(collect->records, cs_span_t) = record;
+    collect->size += (apr_int64_t)record.length;
     return CS_REASON_COUNT;
 }
 
 static void reject_event(void *to, const cs_rejection_t *rejection)
 {
     cs_collect_t *collect = to;
+    cs_span_t record;
 
     collect->refused[rejection->reason]++;
     APR_ARRAY_PUSH(collect->rejections, cs_rejection_t) = *rejection;
-    if (!collect->settings->reject_to)
+    if (!collect->settings->reject_to || has_outgrown(collect))
         return;
-    APR_ARRAY_PUSH(collect->rejects, cs_span_t) =
-        cs_refused_write(&(cs_refused_t){.reason = cs_reason_name(rejection->reason),
-                                         .field = rejection->field,
-                                         .received_at = collect->gathered.received_at,
-                                         .client_id = collect->client_id,
-                                         .client_ip = collect->gathered.client_ip,
-                                         .event = rejection->text},
-                         collect->pool);
+    record = cs_refused_write(&(cs_refused_t){.reason = cs_reason_name(rejection->reason),
+                                              .field = rejection->field,
+                                              .received_at = collect->gathered.received_at,
+                                              .client_id = collect->client_id,
+                                              .client_ip = collect->gathered.client_ip,
+                                              .event = rejection->text},
+                              collect->pool);
+    APR_ARRAY_PUSH(collect->rejects, cs_span_t) = record;
+    collect->size += (apr_int64_t)record.length;
 }
 
 static void forget_all(void *to)
@@ -248,6 +263,7 @@ static void forget_all(void *to)
     apr_array_clear(collect->rejects);
     apr_array_clear(collect->rejections);
     memset(collect->refused, 0, sizeof(collect->refused));
+    collect->size = 0;
 }
 
 /* The answer that promises. */
@@ -318,6 +334,8 @@ void cs_collect_body(cs_collect_t *collect, cs_span_t body)
                    apr_psprintf(collect->pool, "Too many events: at most %" APR_INT64_T_FMT " in a request",
                                 collect->settings->max_events),
                    CS_REASON_TOO_MANY_EVENTS);
+    else if (has_outgrown(collect))
+        refuse_for(collect, 413, "Too much is added to so many events: send fewer at once", CS_REASON_TOO_LARGE);
     else if (collect->records->nelts == 0)
         respond(collect, 400, "400", "Invalid clickstream.", rejected_list(collect));
     else

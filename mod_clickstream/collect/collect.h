@@ -32,6 +32,7 @@ typedef struct cs_collect_t {
     int lines; /* the client says that there is an event a line */
     const char *client_id;
     cs_gathered_t gathered;
+    apr_int64_t size;               /* of all records and rejects, in bytes */
     apr_array_header_t *rejections; /* cs_rejection_t */
 } cs_collect_t;
 

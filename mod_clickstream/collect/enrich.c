@@ -10,6 +10,16 @@ static cs_span_t span_of(const char *text)
     return (cs_span_t){text, strlen(text)};
 }
 
+/* Cut where a character begins, where that can be told. */
+static cs_span_t cut(cs_span_t text, apr_size_t most)
+{
+    if (text.length <= most)
+        return text;
+    for (int i = 0; i < 3 && (text.at[most] & 0xC0) == 0x80; i++)
+        most--;
+    return (cs_span_t){text.at, most};
+}
+
 static char *copy(char *to, cs_span_t text)
 {
     memcpy(to, text.at, text.length);
@@ -40,14 +50,15 @@ void cs_additions_reserve(cs_additions_t *additions, const char *name)
 
 void cs_additions_add(cs_additions_t *additions, const char *name, const char *value)
 {
-    cs_span_t *members = &additions->members;
+    cs_span_t *members = &additions->members, text;
     char *start, *to;
 
     cs_additions_reserve(additions, name);
     if (!value)
         return;
-    start = apr_palloc(additions->pool, members->length + room_for(name, strlen(value)));
-    to = write_member(copy(start, *members), members->length > 0, name, span_of(value));
+    text = cut(span_of(value), CS_ADDED_MOST);
+    start = apr_palloc(additions->pool, members->length + room_for(name, text.length));
+    to = write_member(copy(start, *members), members->length > 0, name, text);
     *members = (cs_span_t){start, (apr_size_t)(to - start)};
 }
 
@@ -113,41 +124,32 @@ cs_span_t cs_record_write(const cs_event_t *event, const cs_additions_t *additio
 
 /* --- what was refused --- */
 
-/* Cut where a character begins, where that can be told. */
-static cs_span_t cut(cs_span_t text)
+/* at NULL: there is none. */
+static cs_span_t value_of(const char *text)
 {
-    apr_size_t length = CS_REFUSED_MOST;
-
-    if (text.length <= length)
-        return text;
-    for (int i = 0; i < 3 && (text.at[length] & 0xC0) == 0x80; i++)
-        length--;
-    return (cs_span_t){text.at, length};
+    return text ? cut(span_of(text), CS_ADDED_MOST) : (cs_span_t){NULL, 0};
 }
 
 cs_span_t cs_refused_write(const cs_refused_t *refused, apr_pool_t *pool)
 {
     const struct {
-        const char *name, *value;
-    } members[] = {{"reason", refused->reason},
-                   {"field", refused->field},
-                   {"received_at", refused->received_at},
-                   {"client_id", refused->client_id},
-                   {"client_ip", refused->client_ip}};
+        const char *name;
+        cs_span_t value;
+    } members[] = {{"reason", value_of(refused->reason)},           {"field", value_of(refused->field)},
+                   {"received_at", value_of(refused->received_at)}, {"client_id", value_of(refused->client_id)},
+                   {"client_ip", value_of(refused->client_ip)},     {"event", cut(refused->event, CS_REFUSED_MOST)}};
     const size_t count = sizeof(members) / sizeof(members[0]);
-    cs_span_t event = cut(refused->event);
-    apr_size_t room = room_for("event", event.length) + sizeof("{}");
+    apr_size_t room = sizeof("{}");
     char *start, *to;
 
     for (size_t i = 0; i < count; i++)
-        room += members[i].value ? room_for(members[i].name, strlen(members[i].value)) : 0;
+        room += room_for(members[i].name, members[i].value.length);
     start = to = apr_palloc(pool, room);
     *to++ = '{';
     for (size_t i = 0; i < count; i++) {
-        if (members[i].value)
-            to = write_member(to, i > 0, members[i].name, span_of(members[i].value)); /* the first is always there */
+        if (members[i].value.at)
+            to = write_member(to, i > 0, members[i].name, members[i].value); /* the first is always there */
     }
-    to = write_member(to, 1, "event", event);
     *to++ = '}';
     return (cs_span_t){start, (apr_size_t)(to - start)};
 }

@@ -82,12 +82,16 @@ static void hand_on(reading_t *reading, const cs_json_t *json)
 
 /* --- a body --- */
 
-/* Measures the value at `at`, and lays it open where it is an object. */
+/* Measures the value at `at`, and lays it open where it is an object that can be an event. One that is too large for
+ * that is only measured: its members might take thirty times its room. */
 static int measure(cs_json_t *json, reading_t *reading, const char *at, const char *end)
 {
+    apr_int64_t most = reading->rules->max_event;
+
     at = cs_json_skip_space(at, end);
-    if (at < end && *at == '{')
-        return cs_json_object(reading->members, json, at, end, reading->pool);
+    if (at < end && *at == '{' &&
+        cs_json_object(reading->members, json, at, end - at > most ? at + most : end, reading->pool))
+        return 1;
     return cs_json_measure(json, at, end);
 }
 

@@ -20,12 +20,22 @@ static const char *filled_header(const cs_request_t *request, const char *name)
     return value && *value ? value : NULL;
 }
 
+/* Whether a header says 1, also where it was sent more than once, which makes a list of it. */
+static int says_1(const char *list)
+{
+    while (list) {
+        list += strspn(list, ", \t");
+        if (*list == '1' && strchr(", \t", list[1]))
+            return 1;
+        list = strchr(list, ',');
+    }
+    return 0;
+}
+
 /* Global Privacy Control, and its predecessor. */
 static int is_opted_out(const cs_request_t *request)
 {
-    const char *gpc = cs_request_header(request, "Sec-GPC"), *dnt = cs_request_header(request, "DNT");
-
-    return (gpc && strcmp(gpc, "1") == 0) || (dnt && strcmp(dnt, "1") == 0);
+    return says_1(cs_request_header(request, "Sec-GPC")) || says_1(cs_request_header(request, "DNT"));
 }
 
 static const char *client_ip(const cs_request_t *request, apr_int64_t which, int opted_out, apr_pool_t *pool)

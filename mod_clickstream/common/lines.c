@@ -142,6 +142,9 @@ const char *cs_line_read_client(void *settings, const cs_setting_t *row, int arg
 
     if (!*client.id)
         return "an empty id is not possible here";
+    if (strlen(client.id) > CS_CLIENT_ID_MOST)
+        return apr_psprintf(pool, "an id of %" APR_SIZE_T_FMT " bytes is not possible here: at most %d",
+                            strlen(client.id), CS_CLIENT_ID_MOST);
     if (argc > 2)
         return apr_psprintf(pool, "\"%s\" is one argument too many: write one client a line, with one key", argv[2]);
     if (argc == 2) {

@@ -156,6 +156,9 @@ typedef struct cs_location_t {
 } cs_location_t;
 #undef CS_FIELD
 
+/* Each event has it, so it must not be longer than a name is. */
+#define CS_CLIENT_ID_MOST 256
+
 typedef struct cs_client_t {
     const char *id;
     const cs_key_t *key; /* what its tokens are verified with; NULL: they are not */

@@ -200,8 +200,8 @@ BY_VISITOR = [
 GPC, DNT = {"Sec-GPC": "1"}, {"DNT": "1"}
 ANONYMIZE, DROP = "ClickstreamOptOut anonymize", "ClickstreamOptOut drop"
 NOT_OUT = ({}, {"Sec-GPC": "0"}, {"DNT": "0"}, {"DNT": "null"}, {"Sec-GPC": "true"}, {"Sec-GPC": "?1"}, {"DNT": "11"},
-           {"Sec-GPC": "", "DNT": ""})
-OUT = (GPC, DNT, {**GPC, "DNT": "0"}, {"Sec-GPC": "0", **DNT}, {"sec-gpc": "1"})
+           {"DNT": "0, 0"}, {"DNT": "10, 0"}, {"Sec-GPC": "", "DNT": ""})
+OUT = (GPC, DNT, {**GPC, "DNT": "0"}, {"Sec-GPC": "0", **DNT}, {"sec-gpc": "1"}, {"Sec-GPC": "1, 1"}, {"DNT": "0,1"})
 WITH_COOKIE = {"Cookie": f"visitor={KNOWN}"}
 
 

@@ -5,6 +5,8 @@ from cases import A, AB, ALLOW, B, CHALLENGE, EVENT, NO_AUTH, NO_CORS, NO_METHOD
     SHORT, TOO_LONG, UNKNOWN, Case, added, collected, invalid, padded, record, rejection
 from server import HEADERS
 
+OUTGROWN = '{"response_code":"413","message":"Too much is added to so many events: send fewer at once"}'
+
 # --- who sends ---
 
 BEARERS = {"simple": "Bearer abc", "lower case": "bearer abc", "upper case": "BEARER abc",
@@ -66,6 +68,10 @@ WHO = [
     by_headers("a header goes before the query", {"client_id": "a"}, "a", "?client_id=b"),
     by_headers("none", NOBODY, None),
     by_headers("empty", {"client_id": ""}, None),
+    by_headers("empty, and client-id", {"client_id": "", "client-id": "b"}, "b"),
+    by_headers("empty, and by query", {"client_id": "", "client-id": ""}, "c", "?client_id=c"),
+    by_headers("as long as one may be", {"client_id": "x" * 256}, "x" * 256),
+    by_headers("longer", {"client_id": "x" * 257}, None),
     by_headers("quotes", {"client_id": 'a"b\\c'}, 'a\\"b\\\\c'),
     *(by_query(target, means) for target, means in QUERIES.items()),
     Case("Client: first on the list", records=(record(),), directives=LIST),
@@ -90,8 +96,17 @@ ADDITIONS = [
          records=(record(added=added(user_agent="café 漢")),)),
     Case("user agent that is not UTF-8", headers={"User-Agent": b"caf\xe9 \xff\xc0\xaf \xe2\x82"},
          records=(record(added=added(user_agent="caf\ufffd \ufffd\ufffd\ufffd \ufffd\ufffd")),)),
-    Case("user agent of 4 KiB", headers={"User-Agent": "x" * 4096},
-         records=(record(added=added(user_agent="x" * 4096)),)),
+    Case("user agent of 2 KiB", headers={"User-Agent": "x" * 2048},
+         records=(record(added=added(user_agent="x" * 2048)),)),
+    Case("a longer user agent is cut", headers={"User-Agent": ("x" * 2047 + "é" * 1000).encode()},
+         records=(record(added=added(user_agent="x" * 2047)),)),
+    Case("so are addresses", headers={"X-Forwarded-For": "1, " * 2000},
+         records=(record(added=added(client_ip=("1, " * 2000)[:2048])),)),
+    Case("a small request that would make many large records", f"[{','.join([A] * 100)}]", 413, OUTGROWN,
+         headers={"User-Agent": "x" * 2048}, directives="ClickstreamMaxBody 16K"),
+    Case("one that is just not too large", f"[{','.join([A] * 50)}]", answer=collected(50),
+         headers={"User-Agent": "x" * 2048}, directives="ClickstreamMaxBody 16K",
+         records=(record(A, added(user_agent="x" * 2048)),) * 50),
     Case("neither address nor agent", headers={"X-Forwarded-For": None, "User-Agent": None},
          records=(record(added=added(client_ip=REMOTE, user_agent=None)),)),
 ]

@@ -285,6 +285,24 @@ def test_deep_and_wide(door, text):
     works(door)
 
 
+def test_members_of_what_is_too_large_take_no_memory(door):
+    """The shortest members that there are, in a body of the usual limits: not more than a few bodies in memory."""
+    if door.is_cgi:
+        pytest.skip("each request is a process of its own")
+
+    def most():
+        return max(int(re.search(r"VmHWM:\s*(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1])
+                   for pid in door.children())
+
+    works(door)
+    before = most()
+    body = "{" + ",".join(['"":0'] * 200_000) + "}"
+    for text in (body, f"[{body}]", f"{body}\n{body[:40_000]}"):
+        response = door.post(text)
+        assert response.status == 400 and '"too_large"' in response.text
+    assert most() - before < 12 << 10, "KiB more than before"
+
+
 def test_memory_stays(door):
     """After all that, and as much again: a child is no larger than some bodies."""
     if door.is_cgi:

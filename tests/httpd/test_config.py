@@ -106,6 +106,7 @@ LOCATION_LINES = [
     ("ClickstreamRejectTo", "", "an argument is missing"),
     ("ClickstreamRejectTo a/b", '"a/b"', "is no stream's name: 1 to 64 letters, digits, '_', '-' and '.'"),
     ("ClickstreamRejectTo clicks more", '"more"', "is one argument too many"),
+    (f"ClickstreamClient {'x' * 257}", "257 bytes", "is not possible here: at most 256"),
     ("ClickstreamClient a b", '"b"', "is not possible here: write secret=file or key=file; one client a line"),
     ("ClickstreamClient a secret=app.secret", '"app.secret"', "is not an absolute path: write it from the root"),
     ("ClickstreamClient a key=", '""', "is not an absolute path: write it from the root"),
