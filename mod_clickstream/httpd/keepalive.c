@@ -76,6 +76,9 @@ void cs_keepalive_register(void)
 
 void cs_keepalive(request_rec *r)
 {
-    if (ap_status_drops_connection(r->status) && r->proto_num < HTTP_VERSION(2, 0) && !r->main)
+    /* Where it is to be closed already, that is not for the status: a request with both Content-Length and
+     * Transfer-Encoding may be smuggled, and what follows it as well. */
+    if (ap_status_drops_connection(r->status) && r->connection->keepalive != AP_CONN_CLOSE &&
+        r->proto_num < HTTP_VERSION(2, 0) && !r->main)
         ap_add_output_filter_handle(filter_handle, NULL, r, r->connection);
 }
