@@ -26,14 +26,19 @@ static apr_status_t pass_on(ap_filter_t *filter, apr_bucket_brigade *brigade)
     return ap_pass_brigade(next, brigade);
 }
 
-/* Whether httpd keeps the connection, were it not for the status; what the answer says then is in headers_out. */
-static int keeps_otherwise(request_rec *r)
+/* Whether httpd keeps the connection, were it not for the status; what the answer says then is in headers_out. Of
+ * `connection`, the line's list, all but "close" stays: on the first answer httpd may offer HTTP/2 there. */
+static int keeps_otherwise(request_rec *r, char *connection)
 {
     int status = r->status, keeps;
+    char *word, *state;
 
+    apr_table_unset(r->headers_out, "Connection");
+    for (word = apr_strtok(connection, ", ", &state); word; word = apr_strtok(NULL, ", ", &state))
+        if (ap_cstr_casecmp(word, "close") != 0)
+            apr_table_mergen(r->headers_out, "Connection", word);
     r->status = HTTP_OK;
     r->connection->keepalive = AP_CONN_UNKNOWN;
-    apr_table_unset(r->headers_out, "Connection");
     keeps = ap_set_keepalive(r);
     r->status = status;
     return keeps;
@@ -49,20 +54,22 @@ static const char *line_of(request_rec *r, const char *name)
 /* Gets the header lines first, as httpd sends them in a brigade of their own. */
 static apr_status_t mend_header(ap_filter_t *filter, apr_bucket_brigade *brigade)
 {
-    static const char close_line[] = "\r\nConnection: close\r\n";
+    static const char name[] = "\r\nConnection: ";
     request_rec *r = filter->r;
     apr_size_t length = HEADER_MOST;
-    char *text;
-    const char *found;
+    char *text, *line, *end;
 
     if (apr_brigade_pflatten(brigade, &text, &length, r->pool) != APR_SUCCESS || length >= HEADER_MOST)
         return pass_on(filter, brigade);
     text = apr_pstrmemdup(r->pool, text, length);
-    found = strstr(text, close_line);
-    if (strncmp(text, "HTTP/1.", 7) != 0 || !found || !keeps_otherwise(r))
+    line = ap_strcasestr(text, name);
+    end = line ? strstr(line + 2, "\r\n") : NULL;
+    if (strncmp(text, "HTTP/1.", 7) != 0 || !end || r->connection->keepalive != AP_CONN_CLOSE)
         return pass_on(filter, brigade);
-    text = apr_pstrcat(r->pool, apr_pstrmemdup(r->pool, text, (apr_size_t)(found + 2 - text)), line_of(r, "Keep-Alive"),
-                       line_of(r, "Connection"), found + sizeof(close_line) - 1, NULL);
+    line[2] = *end = '\0';
+    if (!keeps_otherwise(r, line + sizeof(name) - 1))
+        return pass_on(filter, brigade);
+    text = apr_pstrcat(r->pool, text, line_of(r, "Keep-Alive"), line_of(r, "Connection"), end + 2, NULL);
     apr_brigade_cleanup(brigade);
     APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_pool_create(text, strlen(text), r->pool, brigade->bucket_alloc));
     return pass_on(filter, brigade);

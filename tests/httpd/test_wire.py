@@ -12,9 +12,10 @@ from cases import A, B, EVENT, NO_METHOD, NO_TOKEN, NO_TYPE, UNKNOWN, Case, adde
     malformed, record, refusal, rejection
 from cases_body import BY_HTTPD, BY_GZIP, GZIP, INFLATE, bomb
 from doors import CGI, PATH, CgiDoor, Collector, Doors
-from server import COLLECTED, HEADERS
+from server import COLLECTED, HEADERS, LIBEXECDIR
 
 MODULE = "module, event"
+HTTP2 = pathlib.Path(LIBEXECDIR) / "mod_http2.so"
 # The CGI's place has the line that this undoes.
 WITHOUT = "SetEnvIfNoCase ^client_id$ . !CLICKSTREAM_CLIENT_ID"
 
@@ -39,6 +40,15 @@ def cgi(doors):
 @pytest.fixture(params=[MODULE, CGI])
 def door(request, doors):
     return doors.server(request.param)
+
+
+@pytest.fixture(scope="module")
+def offering():
+    """The module where httpd offers HTTP/2: on a connection's first answer, with `Upgrade` in the Connection line."""
+    if not HTTP2.exists():
+        pytest.skip(f"there is no {HTTP2}")
+    with Collector(f'LoadModule http2_module "{HTTP2}"\nProtocols h2c http/1.1\n') as server:
+        yield server
 
 
 def head(method="POST", path=PATH, **headers):
@@ -124,17 +134,27 @@ def test_connection_ends_with_a_body_far_too_long(module, what):
 
 
 @pytest.mark.parametrize("version, change, kept", [
-    ("1.1", {}, None), ("1.1", {"Connection": "close"}, b"close"), ("1.1", {"Connection": "keep-alive"}, b"Keep-Alive"),
-    ("1.0", {}, b"close"), ("1.0", {"Connection": "keep-alive"}, b"Keep-Alive"),
+    ("1.1", {}, []), ("1.1", {"Connection": "close"}, ["close"]), ("1.1", {"Connection": "keep-alive"}, ["Keep-Alive"]),
+    ("1.0", {}, ["close"]), ("1.0", {"Connection": "keep-alive"}, ["Keep-Alive"]),
 ])
-def test_connection_header_of_an_error_is_as_of_a_200(module, version, change, kept):
-    """HTTP/1.0 and clients that ask to close get what they would get with a 200."""
+@pytest.mark.parametrize("fixture, offer", [("module", []), ("offering", ["Upgrade"])], ids=["HTTP/1.1", "HTTP/2 too"])
+def test_connection_header_of_an_error_is_as_of_a_200(request, fixture, offer, version, change, kept):
+    """HTTP/1.0 and clients that ask to close get what they would get with a 200; and who may upgrade is told so."""
+    server = request.getfixturevalue(fixture)
     for body, status in ((A, 200), ("{", 400)):
-        text = module.raw(raw_request(body, **change).replace(b"HTTP/1.1", b"HTTP/" + version.encode(), 1), True)
+        text = server.raw(raw_request(body, **change).replace(b"HTTP/1.1", b"HTTP/" + version.encode(), 1), True)
         assert raw_answers(text)[0][0] == status
-        lines = text.split(b"\r\n\r\n")[0].split(b"\r\n")[1:]
-        assert [line[12:] for line in lines if line.startswith(b"Connection: ")] == ([kept] if kept else [])
-    assert len(module.lines_until_marker()) == 1
+        lines = text.split(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
+        expected = ", ".join(offer + kept)
+        assert [line[12:] for line in lines if line.startswith("Connection: ")] == ([expected] if expected else [])
+        assert ("Upgrade: h2c" in lines) == bool(offer)
+    assert len(server.lines_until_marker()) == 1
+
+
+def test_what_is_pipelined_behind_the_first_error_is_collected_where_http_2_is_offered(offering):
+    text = offering.raw(raw_request("{") + raw_request(A) + raw_request("[") + raw_request(B, Connection="close"))
+    assert offering.lines_until_marker() == [record(A), record(B)]
+    assert [status for status, _ in raw_answers(text)] == [400, 200, 400, 200]
 
 
 def test_pipelined_requests(door):
