@@ -1,13 +1,19 @@
 /* Spares httpd the look for a file.
  *
  * For every request httpd looks on the disk for what its URL would be under DocumentRoot: a stat() of the whole, and
- * where there is none, an lstat() of each folder above. Behind <Location> with our handler there never is any, and
- * that costs as much as all that we do for an event. So we tell it what it would find out. All sections for folders and
- * files on that path hold for the request as ever, .htaccess where it is allowed, and its rules for symbolic links.
+ * where there is none, an lstat() of each folder above. Behind <Location> with our handler there hardly ever is any,
+ * and that costs as much as all that we do for an event. So we tell it what it would find out, where that changes
+ * nothing: which sections hold for the request can depend on whether the URL is a folder, a file or nothing, as httpd
+ * cuts its path at what is missing. Where it may, httpd looks as ever. It always reads .htaccess where it is allowed,
+ * and keeps to its rules for symbolic links.
+ *
+ * What it no longer finds out: that DocumentRoot is missing or closed to it, or that what has the URL's name there is a
+ * link to nowhere, or a device. And <If> sees the path as it is where nothing exists.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "httpd/module.h"
 
 #include <ap_expr.h>
+#include <apr_fnmatch.h>
 #include <apr_strings.h>
 #include <http_core.h>
 #include <http_request.h>
@@ -26,31 +32,105 @@ static int translate_name(request_rec *r)
     return DECLINED;
 }
 
+/* As the core compares. */
+static int matches(const core_dir_config *section, const char *path)
+{
+    if (section->r)
+        return ap_regexec(section->r, path, 0, NULL, 0) == 0;
+    if (section->d_is_fnmatch)
+        return apr_fnmatch(section->d, path, APR_FNM_PATHNAME) == APR_SUCCESS;
+    return strcmp(section->d, path) == 0;
+}
+
+static int are_told_apart(const char *one, const char *other, const apr_array_header_t *sections)
+{
+    for (int i = 0; sections && i < sections->nelts; i++) {
+        const core_dir_config *section = ap_get_core_module_config(APR_ARRAY_IDX(sections, i, ap_conf_vector_t *));
+
+        if (matches(section, one) != matches(section, other))
+            return 1;
+    }
+    return 0;
+}
+
 /* A path with a slash behind it would not be believed to be a file's: it is the path info then, as httpd has it where
  * there is no file. */
 static void cut_slash(request_rec *r)
 {
     size_t length = strlen(r->filename);
 
-    if (length < 2 || r->filename[length - 1] != '/')
+    if (r->filename[length - 1] != '/')
         return;
     r->filename = apr_pstrmemdup(r->pool, r->filename, length - 1);
     r->path_info = apr_pstrcat(r->pool, "/", r->path_info, NULL);
 }
 
-/* As the core's own does, with that one thing known. */
-static int map_to_storage(request_rec *r)
+/* Whether the path is a single name in DocumentRoot, perhaps with a slash behind it: of a longer one, any folder may be
+ * missing. */
+static int is_in_root(const request_rec *r)
 {
+    const core_server_config *server = ap_get_core_module_config(r->server->module_config);
+    const char *root = server->ap_document_root, *name;
+    size_t length = root ? strlen(root) : 0;
+
+    if (!length || strncmp(r->filename, root, length) != 0)
+        return 0;
+    name = r->filename + length;
+    if (root[length - 1] != '/' && *name++ != '/')
+        return 0;
+    length = strcspn(name, "/");
+    return length && (!name[length] || !name[length + 1]);
+}
+
+/* As if the path were known to be a file's: httpd then takes each part of it for a folder that is there. DECLINED where
+ * that may differ from what it would do: a section for folders is for this one, or one for files is for its name, which
+ * is empty where a folder's path ends in a slash. */
+static int walk_unseen(request_rec *r)
+{
+    const core_server_config *server = ap_get_core_module_config(r->server->module_config);
+    const core_dir_config *core;
     int status;
 
-    if (!ap_get_module_config(r->request_config, &clickstream_module) || !r->filename ||
-        r->finfo.filetype != APR_NOFILE)
+    if (!is_in_root(r))
         return DECLINED;
     cut_slash(r);
+    if (are_told_apart(r->filename, apr_pstrcat(r->pool, r->filename, "/", NULL), server->sec_dir))
+        return DECLINED;
     r->finfo.filetype = APR_REG;
-    if ((status = ap_directory_walk(r)) == OK)
-        status = ap_file_walk(r);
-    r->finfo.filetype = APR_NOFILE; /* so that no module takes it for one */
+    status = ap_directory_walk(r);
+    r->finfo.filetype = APR_NOFILE;
+    if (status != OK)
+        return status;
+    core = ap_get_core_module_config(r->per_dir_config);
+    if (are_told_apart(strrchr(r->filename, '/') + 1, "", core->sec_file))
+        return DECLINED;
+    return ap_file_walk(r);
+}
+
+/* As the core's own does. */
+static int walk(request_rec *r)
+{
+    int status = ap_directory_walk(r);
+
+    return status == OK ? ap_file_walk(r) : status;
+}
+
+static int map_to_storage(request_rec *r)
+{
+    ap_conf_vector_t *defaults = r->per_dir_config;
+    char *filename = r->filename, *path_info = r->path_info;
+    int status;
+
+    if (!ap_get_module_config(r->request_config, &clickstream_module) || !filename || r->finfo.filetype != APR_NOFILE)
+        return DECLINED;
+    status = walk_unseen(r);
+    if (status == DECLINED) {
+        r->per_dir_config = defaults;
+        r->filename = filename;
+        r->path_info = path_info;
+        status = walk(r);
+    }
+    r->finfo.filetype = APR_NOFILE; /* so that no module takes it for one, or for a folder */
     return status;
 }
 
