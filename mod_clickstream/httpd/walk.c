@@ -18,17 +18,38 @@
 #include <http_core.h>
 #include <http_request.h>
 
-/* The sections for URLs are known to this hook, but not to the next one; those for folders and files come after it. */
-static int translate_name(request_rec *r)
+/* What is known of a request that is ours, in its request_config. */
+typedef struct {
+    const char *uri;
+    char *filename, *path_info; /* before the walk, or NULL */
+} look_t;
+
+static look_t *look_of(const request_rec *r)
+{
+    return ap_get_module_config(r->request_config, &clickstream_module);
+}
+
+static int is_ours(request_rec *r)
 {
     const core_dir_config *core = ap_get_core_module_config(r->per_dir_config);
     const char *error = NULL, *handler;
 
     if (!core->expr_handler)
-        return DECLINED;
+        return 0;
     handler = ap_expr_str_exec(r, core->expr_handler, &error);
-    if (!error && strcmp(handler, CS_HANDLER) == 0)
-        ap_set_module_config(r->request_config, &clickstream_module, r); /* anything: it is ours */
+    return !error && strcmp(handler, CS_HANDLER) == 0;
+}
+
+/* The sections for URLs are known to this hook, but not to the next one; those for folders and files come after it.
+ * Before mod_rewrite: whose URL it was is what counts. */
+static int translate_name(request_rec *r)
+{
+    if (is_ours(r)) {
+        look_t *look = apr_pcalloc(r->pool, sizeof(*look));
+
+        look->uri = r->uri;
+        ap_set_module_config(r->request_config, &clickstream_module, look);
+    }
     return DECLINED;
 }
 
@@ -115,27 +136,49 @@ static int walk(request_rec *r)
     return status == OK ? ap_file_walk(r) : status;
 }
 
+/* A rewritten URL may be anyone's. */
 static int map_to_storage(request_rec *r)
 {
     ap_conf_vector_t *defaults = r->per_dir_config;
-    char *filename = r->filename, *path_info = r->path_info;
+    look_t *look = look_of(r);
     int status;
 
-    if (!ap_get_module_config(r->request_config, &clickstream_module) || !filename || r->finfo.filetype != APR_NOFILE)
+    if (!look || strcmp(look->uri, r->uri) != 0 || !r->filename || r->finfo.filetype != APR_NOFILE)
         return DECLINED;
+    look->filename = r->filename;
+    look->path_info = r->path_info;
     status = walk_unseen(r);
     if (status == DECLINED) {
         r->per_dir_config = defaults;
-        r->filename = filename;
-        r->path_info = path_info;
+        r->filename = look->filename;
+        r->path_info = look->path_info;
         status = walk(r);
     }
     r->finfo.filetype = APR_NOFILE; /* so that no module takes it for one, or for a folder */
     return status;
 }
 
+/* All sections are known now. Where one has taken the request away from us, as <If> may, there is a file to be found;
+ * the sections are those that httpd would have found with it. */
+static int post_perdir_config(request_rec *r)
+{
+    ap_conf_vector_t *sections = r->per_dir_config;
+    const look_t *look = look_of(r);
+    int status;
+
+    if (!look || !look->filename || is_ours(r))
+        return DECLINED;
+    r->per_dir_config = r->server->lookup_defaults;
+    r->filename = look->filename;
+    r->path_info = look->path_info;
+    status = ap_directory_walk(r);
+    r->per_dir_config = sections;
+    return status;
+}
+
 void cs_walk_register(void)
 {
-    ap_hook_translate_name(translate_name, NULL, NULL, APR_HOOK_FIRST);
+    ap_hook_translate_name(translate_name, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_map_to_storage(map_to_storage, NULL, NULL, APR_HOOK_LAST);
+    ap_hook_post_perdir_config(post_perdir_config, NULL, NULL, APR_HOOK_FIRST);
 }

@@ -12,6 +12,7 @@ DENIED = "Require all denied"
 SHIPPED = '<Directory "/">\nOptions FollowSymLinks\nAllowOverride None\n</Directory>\n'  # as distributions have it
 OVERRIDE = SHIPPED + '<Directory "@ROOT@/htdocs">\nAllowOverride All\n</Directory>\n'
 STREAM = 'ClickstreamStream clicks file path=@ROOT@/objects\n'
+INDEXED = f'LoadModule dir_module "{LIBEXECDIR}/mod_dir.so"\nDirectoryIndex index.html\n' + STREAM + SHIPPED
 LOOKED_AT = "<If \"%{REQUEST_METHOD} == 'GET'\">\nSetHandler clickstream-status\n</If>"
 GRANTED = "Require all granted"
 
@@ -109,11 +110,35 @@ def test_no_file_is_looked_for(what):
 
 def test_a_folder_of_that_name_is_not_served():
     """Nor does mod_dir look for an index in it."""
-    directives = f'LoadModule dir_module "{LIBEXECDIR}/mod_dir.so"\nDirectoryIndex index.html\n' + STREAM + SHIPPED
-    with Httpd(directives) as server:
+    with Httpd(INDEXED) as server:
         for folder in ("htdocs/poc-kstream", "htdocs/poc-kstream/trial"):
             (server.root / folder).mkdir()
             (server.root / folder / "index.html").write_text("a page")
         for path in ("/poc-kstream/", "/poc-kstream/trial/"):
             assert server.post(A, path=path).text == COLLECTED
             assert server.request("GET", path).status == 405
+
+
+GET = "<If \"%{REQUEST_METHOD} == 'GET'\">\nSetHandler none\n</If>"
+REWRITTEN = f'LoadModule rewrite_module "{LIBEXECDIR}/mod_rewrite.so"\nRewriteEngine On\n'
+# What takes a request away from us once its URL has been looked up, and which page is there instead.
+TAKEN_AWAY = {
+    "a rewritten URL": (REWRITTEN + "RewriteCond %{REQUEST_METHOD} GET\nRewriteRule ^/poc-kstream/$ /index.html [PT]\n",
+                        {}, "", "index.html"),
+    "a folder's <If>": (section("Directory", "@ROOT@/htdocs", GET), {}, "", "poc-kstream/index.html"),
+    "a folder's <If>, for a file": (section("Directory", "@ROOT@/htdocs", GET), {}, "a.html", "poc-kstream/a.html"),
+    "the <If> of a .htaccess": (OVERRIDE, {"htdocs/.htaccess": GET}, "", "poc-kstream/index.html"),
+}
+
+
+@pytest.mark.parametrize("what", TAKEN_AWAY)
+def test_a_page_is_found_where_the_request_is_no_longer_ours(what):
+    configuration, files, path, page = TAKEN_AWAY[what]
+    path = "/poc-kstream/" + path
+    with Httpd(INDEXED + configuration) as server:
+        (server.root / "htdocs/poc-kstream").mkdir()
+        for name, text in {**files, "htdocs/" + page: "a page"}.items():
+            (server.root / name).write_text(text)
+        response = server.request("GET", path)
+        assert (response.status, response.text) == (200, "a page")
+        assert server.post(A, path=path).text == COLLECTED
