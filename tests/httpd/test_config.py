@@ -4,13 +4,15 @@
 import grp
 import os
 import pwd
+import re
 import shutil
 import stat
 import subprocess
 
 import pytest
 from cases import EVENT, event, record, refusal
-from server import FILE_STREAM, Httpd, firehose_stream, give_to_user, httpd_user, public_folder, wait_for
+from server import (FILE_STREAM, HEADERS, TOP, Httpd, firehose_stream, give_to_user, httpd_user, public_folder,
+                    wait_for)
 from tokens import keys
 
 NO_DATA = (500, refusal(50001, "Failed to collect data."))
@@ -328,6 +330,35 @@ GOOD = {
 def test_good_lines(server, directives, location):
     configure_with_keys(server, directives, location)
     assert server.check() == (0, "Syntax OK\n")
+
+
+# --- .htaccess ---
+
+# All that there are.
+DIRECTIVES = re.findall(r'"(Clickstream\w+)"', (TOP / "mod_clickstream/common/settings.h").read_text())
+ALLOWED = f'<Directory "@ROOT@/htdocs">\nAllowOverride All\nAllowOverrideList {" ".join(DIRECTIVES)}\n</Directory>\n'
+
+
+def write_htaccess(server, lines):
+    folder = server.root / "htdocs/poc-kstream/inner"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / ".htaccess").write_text(lines + "\n")
+
+
+def test_no_directive_in_htaccess():
+    """Only the folder's own requests fail; what is said is the same for the first request as for those that follow."""
+    with Httpd(f'{ALLOWED}ClickstreamQueueDir "@ROOT@/queues"\n{FILE_STREAM}') as server:
+        server.expected_errors = ["/.htaccess: "]
+        for name in DIRECTIVES:
+            write_htaccess(server, f"{name} none")
+            for headers in (HEADERS, {**HEADERS, "Authorization": ""}):
+                assert server.post(EVENT, path="/poc-kstream/inner/", headers=headers).status == 500
+                assert server.post(EVENT, headers=headers).status == (200 if headers is HEADERS else 401)
+        said = re.findall(r"poc-kstream/inner/\.htaccess: (\w+) (.*)", server.log())
+    here = ("is not possible in .htaccess: write it in the server's configuration, such as in <Location> or "
+            "<Directory>")
+    of_the_server = ("ClickstreamQueueDir", "ClickstreamQueueGroup", "ClickstreamStream")
+    assert said == [(name, "not allowed here" if name in of_the_server else here) for name in DIRECTIVES for _ in range(2)]
 
 
 # --- folders ---
