@@ -170,7 +170,7 @@ static cs_reason_t check_place(const char **field, const checked_t *event)
 
 static const cs_tag_t *find_tag(const apr_array_header_t *tags, cs_span_t name)
 {
-    for (int i = 0; i < tags->nelts; i++) {
+    for (int i = 0; tags && i < tags->nelts; i++) {
         const cs_tag_t *tag = &APR_ARRAY_IDX(tags, i, cs_tag_t);
         if (is_text(name, tag->name))
             return tag;
@@ -181,14 +181,15 @@ static const cs_tag_t *find_tag(const apr_array_header_t *tags, cs_span_t name)
 static cs_reason_t check_tag(const char **field, const checked_t *event)
 {
     const cs_event_rules_t *rules = event->rules;
+    int reject = rules->unknown_tags == CS_UNKNOWN_TAGS_REJECT;
     const cs_json_t *value;
     const cs_tag_t *tag;
 
-    if (!rules->tags || !(value = find(event, "tag")))
+    if ((!rules->tags && !reject) || !(value = find(event, "tag")))
         return CS_REASON_COUNT;
     *field = "tag";
     if (!(tag = find_tag(rules->tags, cs_json_string(value->text, event->pool))))
-        return rules->unknown_tags == CS_UNKNOWN_TAGS_REJECT ? CS_REASON_UNKNOWN_TAG : CS_REASON_COUNT;
+        return reject ? CS_REASON_UNKNOWN_TAG : CS_REASON_COUNT;
     if (tag->type == CS_TAG_ANY)
         return CS_REASON_COUNT;
     if (tag->type == CS_TAG_GEO)

@@ -368,7 +368,9 @@ static const struct {
     {{"ClickstreamTag TT integer", REJECT}, "{\"tag\":\"T\",\"value\":1}", "unknown_tag tag"},
     {{"ClickstreamTag T any", REJECT}, "{\"tag\":\"T\\u0000\"}", "unknown_tag tag"},
     {{"ClickstreamTag T any", REJECT}, "{\"tag\":\"T\\u0000x\"}", "unknown_tag tag"},
+    {{REJECT}, "{\"tag\":\"T\"}", "unknown_tag tag"},
     /* no tag, or none that is one */
+    {{REJECT}, "{}", ""},
     {{"ClickstreamTag T integer", REJECT}, "{}", ""},
     {{"ClickstreamTag T integer", REJECT}, "{\"value\":\"x\"}", ""},
     {{"ClickstreamTag T integer", REJECT}, "{\"tag\":1}", "wrong_type tag"},
