@@ -136,14 +136,9 @@ const command_rec cs_commands[] = {CS_SERVER_SETTINGS(SERVER_COMMAND) CS_LOCATIO
 
 /* --- the check of it all --- */
 
-static int complain(server_rec *server, const ap_directive_t *at, const char *sentence)
+static void complain(int level, server_rec *server, const ap_directive_t *at, const char *sentence)
 {
-    if (at)
-        ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_EMERG, 0, server, "%s, line %d: %s", at->filename, at->line_num,
-                     sentence);
-    else
-        ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_EMERG, 0, server, "%s", sentence);
-    return HTTP_INTERNAL_SERVER_ERROR;
+    ap_log_error(APLOG_MARK, APLOG_STARTUP | level, 0, server, "%s, line %d: %s", at->filename, at->line_num, sentence);
 }
 
 /* What every location begins with. */
@@ -162,13 +157,13 @@ static void complete(server_rec *server, apr_pool_t *pconf)
 }
 
 /* What is in force in a section, as far as the sections around it tell. */
-static void settings_in(cs_location_t *settings, const ap_directive_t *section, apr_pool_t *pconf, apr_pool_t *ptemp)
+static void settings_in(cs_location_t *settings, const ap_directive_t *section, apr_pool_t *pconf)
 {
     const apr_array_header_t *known = sections(pconf);
     cs_location_t around;
 
     if (section)
-        settings_in(settings, section->parent, pconf, ptemp);
+        settings_in(settings, section->parent, pconf);
     else
         *settings = defaults;
     for (int i = 0; i < known->nelts; i++) {
@@ -180,16 +175,58 @@ static void settings_in(cs_location_t *settings, const ap_directive_t *section, 
     }
 }
 
-static const char *check_handler(const cs_server_t *server, const ap_directive_t *line, apr_pool_t *pconf,
-                                 apr_pool_t *ptemp)
+/* NULL: it is the main server's. */
+static const ap_directive_t *virtual_host_of(const ap_directive_t *line)
+{
+    while (line && ap_cstr_casecmp(line->directive, "<VirtualHost") != 0)
+        line = line->parent;
+    return line;
+}
+
+/* Whether a section that is not around the line might hold for a URL of the line's as well. */
+static int may_join(const ap_directive_t *section, const ap_directive_t *line)
+{
+    const ap_directive_t *here = virtual_host_of(line), *there = virtual_host_of(section);
+
+    if (here && there && here != there)
+        return 0;
+    while (line && line != section)
+        line = line->parent;
+    return line != section;
+}
+
+/* Asks for no list any more that another section might bring: whether it does, only a request's URL tells. */
+static void ask_for_less(cs_location_t *settings, const ap_directive_t *line, apr_pool_t *pconf)
+{
+    const apr_array_header_t *known = sections(pconf);
+
+    for (int i = 0; i < known->nelts; i++) {
+        const section_t *other = &APR_ARRAY_IDX(known, i, section_t);
+        if (!may_join(other->directive, line))
+            continue;
+        if (other->settings->clients)
+            settings->auth = CS_AUTH_BEARER;
+        if (other->settings->tags)
+            settings->unknown_tags = CS_UNKNOWN_TAGS_ACCEPT;
+    }
+}
+
+static const char *check_handler(server_rec *server, const ap_directive_t *line, apr_pool_t *pconf, apr_pool_t *ptemp)
 {
     cs_location_t settings;
+    const char *doubt, *error;
 
-    if (!server->streams)
+    if (!cs_config_server(server)->streams)
         return "SetHandler clickstream: there is no stream to deliver to: write ClickstreamStream, such as "
                "ClickstreamStream clicks firehose region=us-east-1";
-    settings_in(&settings, line->parent, pconf, ptemp);
-    return cs_location_check(&settings, ptemp);
+    settings_in(&settings, line->parent, pconf);
+    doubt = cs_location_check(&settings, ptemp);
+    ask_for_less(&settings, line, pconf);
+    error = cs_location_check(&settings, ptemp);
+    if (doubt && !error)
+        complain(APLOG_WARNING, server, line,
+                 apr_pstrcat(ptemp, doubt, ", unless another section for the same URL does", NULL));
+    return error;
 }
 
 /* Looks at the lines that need what other lines say. */
@@ -206,9 +243,11 @@ static int check_lines(server_rec *server, const ap_directive_t *line, apr_pool_
             ap_cstr_casecmp(line->directive, "ClickstreamRejectTo") == 0)
             error = cs_server_check_stream(settings, line->directive, word, ptemp);
         else if (ap_cstr_casecmp(line->directive, "SetHandler") == 0 && strcmp(word, CS_HANDLER) == 0)
-            error = check_handler(settings, line, pconf, ptemp);
-        if (error)
-            return complain(server, line, error);
+            error = check_handler(server, line, pconf, ptemp);
+        if (error) {
+            complain(APLOG_EMERG, server, line, error);
+            return HTTP_INTERNAL_SERVER_ERROR;
+        }
     }
     return OK;
 }
@@ -219,7 +258,9 @@ int cs_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, serv
 
     (void)plog;
     complete(server, pconf);
-    if (error)
-        return complain(server, NULL, error);
+    if (error) {
+        ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_EMERG, 0, server, "%s", error);
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
     return check_lines(server, ap_conftree, pconf, ptemp);
 }

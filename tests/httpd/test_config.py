@@ -13,7 +13,7 @@ import pytest
 from cases import EVENT, event, record, refusal
 from server import (FILE_STREAM, HEADERS, TOP, Httpd, firehose_stream, give_to_user, httpd_user, public_folder,
                     wait_for)
-from tokens import keys
+from tokens import hs256, keys, payload, token
 
 NO_DATA = (500, refusal(50001, "Failed to collect data."))
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can take rights from httpd's user, or mount a disk")
@@ -244,6 +244,14 @@ TOGETHER = {
     "jwt in a virtual host": (
         f'{FILE_STREAM}\n<VirtualHost *:*>\n{JWT}\n<Location "/a/">\nSetHandler clickstream\n</Location>\n'
         "</VirtualHost>", "", NO_CLIENT),
+    "jwt with the clients of another virtual host": (
+        f'{FILE_STREAM}\n<VirtualHost *:*>\nClickstreamClient app {SECRET}\n</VirtualHost>\n<VirtualHost *:*>\n{JWT}\n'
+        '<Location "/a/">\nSetHandler clickstream\n</Location>\n</VirtualHost>', "", NO_CLIENT),
+    "jwt where another section sets something else": (
+        f'{FILE_STREAM}\n<Location "/">\nClickstreamTag A any\nClickstreamAuth none\n</Location>', JWT, NO_CLIENT),
+    "unknown tags where another section has the clients": (
+        f'{FILE_STREAM}\n<Location "/">\nClickstreamClient app {SECRET}\n</Location>',
+        f"{JWT}\nClickstreamUnknownTags reject", NO_TAGS),
     "unknown tags without known ones": (FILE_STREAM, "ClickstreamUnknownTags reject", NO_TAGS),
     "unknown tags of an outer section": (f"{FILE_STREAM}\nClickstreamUnknownTags reject", "ClickstreamPixel on", NO_TAGS),
     "handler without a stream": ("", "", "SetHandler clickstream: there is no stream to deliver to: write "
@@ -330,6 +338,69 @@ GOOD = {
 def test_good_lines(server, directives, location):
     configure_with_keys(server, directives, location)
     assert server.check() == (0, "Syntax OK\n")
+
+
+# --- what httpd puts together for a URL, out of sections that are not around each other ---
+
+APP = f"ClickstreamClient touchwood-app {SECRET}"
+REJECT = "ClickstreamUnknownTags reject"
+TAG = "ClickstreamTag LIKE_WOOD any"
+
+
+def location(lines, path="/poc-kstream/"):
+    return f'<Location "{path}">\n{lines}\n</Location>\n'
+
+
+def virtual_host(lines):
+    return f"<VirtualHost *:*>\nServerName localhost\n{lines}\n</VirtualHost>\n"
+
+
+def later(lines):
+    """In the section with the handler, one more of the same behind it."""
+    return f'\n</Location>\n<Location "/poc-kstream/">\n{lines}'
+
+
+# (directives, lines beside the handler, what is missing there, what is refused)
+FORGED, OTHER_TAG = (401, "forged", EVENT), (400, "verifies", EVENT.replace("LIKE_WOOD", "OTHER"))
+SPLIT = {
+    "clients of a shorter path": (location(APP, "/"), JWT, NO_CLIENT, FORGED),
+    "clients of the same path, before": (location(APP), JWT, NO_CLIENT, FORGED),
+    "clients of the same path, behind": ("", JWT + later(APP), NO_CLIENT, FORGED),
+    "clients of an inner section": ("", f"{JWT}\n<If true>\n{APP}\n</If>", NO_CLIENT, FORGED),
+    "clients of a virtual host": (virtual_host(APP), JWT, NO_CLIENT, FORGED),
+    "clients of the main server": (location(APP, "/") + virtual_host(location(f"SetHandler clickstream\n{JWT}")), "",
+                                   NO_CLIENT, FORGED),
+    "clients in the place of others": ("ClickstreamClient web\n", JWT + later(APP), NO_KEY.format("web", "web"), FORGED),
+    "jwt beside the clients": ("", later(f"{JWT}\n{APP}"), None, FORGED),
+    "tags of a shorter path": (location(TAG, "/"), REJECT, NO_TAGS, OTHER_TAG),
+    "tags of the same path, behind": ("", REJECT + later(TAG), NO_TAGS, OTHER_TAG),
+    "tags and clients": (location(TAG, "/"), f"{REJECT}\n{JWT}" + later(APP), NO_CLIENT, OTHER_TAG),
+    # What it is warned of.
+    "clients of another path": (location(APP, "/other/"), JWT, NO_CLIENT, (401, "verifies", EVENT)),
+    "tags of another path": (location(TAG, "/other/"), REJECT, NO_TAGS, (400, "verifies", EVENT)),
+}
+
+
+@pytest.mark.parametrize("directives, beside, missing, refused", SPLIT.values(), ids=SPLIT)
+def test_what_another_section_may_bring(server, directives, beside, missing, refused):
+    tokens = {"verifies": token({"alg": "HS256"}, payload(), hs256), "forged": HEADERS["Authorization"].split()[1]}
+
+    def status(bearer, text):
+        return server.post(text, headers={**HEADERS, "Authorization": f"Bearer {tokens[bearer]}"}).status
+
+    configure_with_keys(server, directives + FILE_STREAM, beside)
+    code, said = server.check()
+    assert (code, said.splitlines()[-1]) == (0, "Syntax OK")
+    warnings = re.findall(r"httpd\.conf, line \d+: (.*)", said)
+    assert warnings == ([f"{missing}, unless another section for the same URL does"] if missing else [])
+    server.expected_errors = warnings
+    server.start()
+    expected, bearer, text = refused
+    assert status(bearer, text) == expected
+    if (bearer, text) != ("verifies", EVENT):
+        assert status("verifies", EVENT) == 200
+    server.stop()
+    server.check_log()
 
 
 # --- .htaccess ---
