@@ -81,17 +81,16 @@ static cs_sender_options_t sender_options(const lane_t *lane)
                                  .pool = lane->pool};
 }
 
-/* The queue's file is no longer what it was: goes on with the one that is in its place. While there is none, delivers
- * what the old one holds. */
+/* The queue's file is no longer what it was: goes on with the one that is in its place. While there is none, or it has
+ * no room for all, delivers what is in the way. */
 static void succeed(lane_t *lane)
 {
     for (int attempt = 0; !stopping(); attempt++) {
         cs_sender_options_t options = sender_options(lane);
-        cs_queue_t *queue;
         apr_status_t status =
-            cs_queue_succeed(&queue, lane->queue, &lane->queue_options, attempt % OPEN_LOGGED, lane->log);
+            cs_queue_succeed(&options.queue, lane->queue, &lane->queue_options, attempt % OPEN_LOGGED, lane->log);
         if (status == APR_SUCCESS) {
-            __atomic_store_n(&lane->queue, queue, __ATOMIC_RELEASE);
+            __atomic_store_n(&lane->queue, options.queue, __ATOMIC_RELEASE);
             return;
         }
         if (!APR_STATUS_IS_TIMEUP(status))

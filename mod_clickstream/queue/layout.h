@@ -81,7 +81,8 @@ struct cs_queue_t {
     apr_uint32_t life; /* of the file, when it was opened */
     int broken;        /* in this process; set by any thread, and by a signal handler */
     char *path;
-    int waits; /* how often cs_queue_succeed() has waited for another to move what is in it */
+    int waits;        /* how often cs_queue_succeed() has waited for another to move what is in it */
+    cs_queue_t *next; /* where cs_queue_succeed() is not done: the one it has found in its place */
     apr_size_t capacity;
     header_t *header;
     char *ring; /* 2 * capacity bytes of address space */

@@ -378,6 +378,8 @@ apr_status_t cs_queue_open(cs_queue_t **queue, const cs_queue_options_t *options
 
 void cs_queue_close(cs_queue_t *queue)
 {
+    if (queue->next)
+        cs_queue_close(queue->next);
     queue_unguard(queue);
     unmap_file(queue);
     close(queue->fd);

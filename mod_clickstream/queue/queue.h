@@ -95,9 +95,10 @@ int cs_queue_is_broken(const cs_queue_t *queue);
 
 /* Opens the queue that is in the file's place now, makes it where there is none, and moves there what waits in `old`,
  * or is left of it; one process does so for all. Then `*queue` is to be used, which may be `old`, where all is well
- * again. APR_TIMEUP: another process is at it, or in the way; again in a moment. Others: there can be no new one, which
- * is logged unless `quiet`; then nothing more is appended to `old`, and what waits in it can still be delivered. `old`
- * must not be closed while another thread may be in it. */
+ * again. APR_TIMEUP: another process is at it, or in the way; again in a moment. Others: there can be no new one, or it
+ * has no room for all, which is logged unless `quiet`; then nothing more is appended to `old`, and it is to be tried
+ * again once something of what waits in `*queue` has been delivered, which is `old`, or what belongs to it until it is
+ * closed. `old` must not be closed while another thread may be in it, nor left for good before this has succeeded. */
 apr_status_t cs_queue_succeed(cs_queue_t **queue, cs_queue_t *old, const cs_queue_options_t *options, int quiet,
                               const cs_log_t *log);
 
@@ -117,10 +118,10 @@ void cs_queue_settle(cs_queue_t *queue, apr_uint64_t position, cs_settled_t as);
 /* Frees the room of the settled records at the tail, and counts them. */
 apr_status_t cs_queue_advance(cs_queue_t *queue);
 
-/* Settles `count` records as delivered, and advances. Their positions ascend, and lie `stride` bytes from one another. Of
- * the oldest that wait nothing is marked, so that no page of the file is written to, which costs more than all else here;
- * and those that deliver in order need nothing else. Should it fail, or its process die, what was not passed by or marked
- * is read again. */
+/* Settles `count` records as delivered, and advances. Their positions ascend, and lie `stride` bytes from one another.
+ * Of the oldest that wait nothing is marked, so that no page of the file is written to, which costs more than all else
+ * here; and those that deliver in order need nothing else. Should it fail, or its process die, what was not passed by
+ * or marked is read again. */
 apr_status_t cs_queue_deliver(cs_queue_t *queue, const apr_uint64_t *positions, apr_size_t stride, int count);
 
 #endif

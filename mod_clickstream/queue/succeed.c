@@ -2,8 +2,9 @@
  *
  * Everybody who watches the old one goes through the same steps. One of them has the old one's sender lock: it closes
  * the old one to appends, moves what waits there, and says that nothing is left. The others wait for that; if the one
- * dies, another has its lock. So nobody leaves while something is left behind. A broken file's lock on the whole file
- * is let go, or nobody could ever be alone with it and put it right. SPDX-License-Identifier: Apache-2.0 */
+ * dies, another has its lock. So nobody leaves while something is left behind: what the new one has no room for stays
+ * in the old one, closed, until a sender has delivered it or there is room. A broken file's lock on the whole file is
+ * let go, or nobody could ever be alone with it and put it right. SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -52,53 +53,92 @@ static void retire(cs_queue_t *queue, apr_uint32_t how)
         pthread_mutex_unlock(&queue->header->lock);
 }
 
-/* Moves what is whole; returns how many that were, and in `*lost` how many more there should have been. */
-static apr_uint64_t move_waiting(cs_queue_t *to, cs_queue_t *from, apr_uint64_t *lost)
+/* Of a file that is in its place, and that somebody left when it was not. Not while one moves what is in it, who ends
+ * with saying that nothing is. */
+static apr_status_t reuse(cs_queue_t *queue)
+{
+    apr_status_t status;
+
+    if (!__atomic_load_n(&queue->header->retired, __ATOMIC_ACQUIRE))
+        return APR_SUCCESS;
+    if ((status = cs_queue_sender_lock(queue, MOVE_NOTICE)) == APR_SUCCESS) {
+        retire(queue, RETIRED_NOT);
+        cs_queue_sender_unlock(queue);
+    }
+    return status;
+}
+
+/* Moves what is whole, up to the first that cannot be: then the status says why. `*left` is how many more there are, or
+ * should have been. */
+static apr_status_t move_waiting(apr_uint64_t *moved, apr_uint64_t *left, cs_queue_t *to, cs_queue_t *from)
 {
     ledger_t ledger = *ledger_of(from);
-    apr_uint64_t moved = 0, settled = 0, position = ledger.tail, expected;
+    apr_uint64_t settled = 0, position = ledger.tail, expected;
+    apr_status_t status = APR_SUCCESS;
 
+    *moved = 0;
     while ((position = queue_next_whole(from, position, ledger.head)) < ledger.head) {
         const frame_t *frame = frame_at(from, position);
         apr_uint64_t room = frame_room(frame->size);
         if (frame->state != FRAME_WAITING)
             settled += frame->state != FRAME_SKIPPED;
-        else if (cs_queue_append(to, &(cs_span_t){(const char *)(frame + 1), frame->size}, 1, frame->queued_at) ==
-                 APR_SUCCESS) {
-            cs_queue_settle(from, position,
-                            CS_SETTLED_DELIVERED); /* whoever finds the file again finds nothing twice */
-            moved++;
+        else if (status == APR_SUCCESS) {
+            cs_span_t data = {(const char *)(frame + 1), frame->size};
+            status = cs_queue_append(to, &data, 1, frame->queued_at);
+            if (status == APR_SUCCESS) {
+                cs_queue_settle(from, position,
+                                CS_SETTLED_DELIVERED); /* whoever finds the file again finds nothing twice */
+                ++*moved;
+            }
+            else if (status == APR_EINVAL && is_broken(from))
+                status = APR_SUCCESS; /* there is no other way for it */
         }
         queue_step();
         position += room;
     }
     expected = ledger.appended - ledger.delivered - ledger.rejected - ledger.lost;
-    *lost = expected > moved + settled ? expected - moved - settled : 0;
-    return moved;
+    *left = expected > *moved + settled ? expected - *moved - settled : 0;
+    return status;
 }
 
-/* We have the old one's sender lock. */
-static void move(cs_queue_t *to, cs_queue_t *from, const cs_queue_options_t *options, const cs_log_t *log)
+/* We have the old one's sender lock. What cannot be moved stays in the old one, which does not say then that it is
+ * empty. */
+static apr_status_t move(cs_queue_t *to, cs_queue_t *from, const cs_queue_options_t *options, int quiet,
+                         const cs_log_t *log)
 {
     int broken = is_broken(from);
-    apr_uint64_t moved, lost;
+    apr_uint64_t moved, left;
+    apr_status_t status = reuse(to);
 
+    if (status != APR_SUCCESS)
+        return status;
     retire(from, RETIRED_CLOSED);
-    moved = move_waiting(to, from, &lost);
+    status = move_waiting(&moved, &left, to, from);
     if (!broken)
         cs_queue_advance(from);
+    if (status != APR_SUCCESS) {
+        if (!quiet)
+            cs_log(log, CS_LOG_WARNING, status,
+                   "stream %s: queue %s was removed or replaced while it was in use: %" APR_UINT64_T_FMT
+                   " events that waited in it are in the one that is there now, %" APR_UINT64_T_FMT
+                   " cannot be put there yet: do not restart httpd until they are delivered; clients get 500 until "
+                   "then",
+                   options->name, from->path, moved, left);
+        return APR_STATUS_IS_TIMEUP(status) ? APR_EGENERAL : status;
+    }
     retire(from, RETIRED_EMPTY);
     if (broken)
         cs_log(log, CS_LOG_ERROR, APR_SUCCESS,
                "stream %s: queue %s was cut or overwritten while it was in use: of the events that waited in it "
                "%" APR_UINT64_T_FMT " are saved, %" APR_UINT64_T_FMT
                " lost: keep others away from it, or look at the disk",
-               options->name, from->path, moved, lost);
+               options->name, from->path, moved, left);
     else
         cs_log(log, CS_LOG_WARNING, APR_SUCCESS,
                "stream %s: queue %s was removed or replaced while it was in use: %" APR_UINT64_T_FMT
                " events that waited in it are in the one that is there now",
                options->name, from->path, moved);
+    return APR_SUCCESS;
 }
 
 /* Whether its head is as we made it: or else there are no locks, and no way to what waits. */
@@ -122,9 +162,8 @@ static apr_status_t same_file(cs_queue_t **queue, cs_queue_t *found, cs_queue_t 
                               const cs_log_t *log)
 {
     if (!is_broken(old)) { /* it was put back */
-        retire(old, RETIRED_NOT);
         cs_queue_close(found);
-        return APR_SUCCESS;
+        return reuse(old);
     }
     if (found->life == old->life) { /* for that, somebody has to be alone with it */
         cs_queue_close(found);
@@ -138,45 +177,79 @@ static apr_status_t same_file(cs_queue_t **queue, cs_queue_t *found, cs_queue_t 
     return APR_SUCCESS;
 }
 
+/* Whether a sender finds something in it. */
+static int can_deliver(cs_queue_t *queue)
+{
+    cs_queue_stats_t stats;
+
+    return cs_queue_stats(&stats, queue) == APR_SUCCESS && stats.waiting;
+}
+
 static apr_status_t other_file(cs_queue_t **queue, cs_queue_t *found, cs_queue_t *old,
-                               const cs_queue_options_t *options, const cs_log_t *log)
+                               const cs_queue_options_t *options, int quiet, const cs_log_t *log)
 {
     apr_status_t status = has_head(old) ? cs_queue_sender_lock(old, MOVE_NOTICE) : APR_EGENERAL;
 
     if (status == APR_SUCCESS) {
-        if (old->header->retired != RETIRED_EMPTY)
-            move(found, old, options, log);
+        if (cs_disk_still_at(old->path, old->fd)) /* it was put back since we looked, and may be in use again */
+            status = APR_TIMEUP;
+        else if (old->header->retired != RETIRED_EMPTY)
+            status = move(found, old, options, quiet, log);
         cs_queue_sender_unlock(old);
     }
-    else if (is_broken(old) && (!has_head(old) || old->waits++ >= WAITS_MOST))
+    else if (is_broken(old) && (!has_head(old) || old->waits++ >= WAITS_MOST)) {
         give_up(old, options, log);
-    else if (__atomic_load_n(&old->header->retired, __ATOMIC_ACQUIRE) != RETIRED_EMPTY) {
-        cs_queue_close(found);
-        return APR_TIMEUP;
+        status = APR_SUCCESS;
     }
-    *queue = found;
-    return APR_SUCCESS;
+    else
+        status = __atomic_load_n(&old->header->retired, __ATOMIC_ACQUIRE) == RETIRED_EMPTY ? APR_SUCCESS : APR_TIMEUP;
+    if (status != APR_SUCCESS)
+        old->next = found; /* a part may be in it, and it may be removed as well */
+    if (status == APR_SUCCESS || !can_deliver(old))
+        *queue = found;
+    return status;
+}
+
+/* What is in the file's place: the one we found there before, or what has taken that one's place. */
+static apr_status_t find(cs_queue_t **found, cs_queue_t *old, const cs_queue_options_t *options, int quiet,
+                         const cs_log_t *log)
+{
+    static const cs_log_t nobody = {.level = CS_LOG_NONE};
+    cs_queue_t *before = old->next;
+    apr_status_t status;
+
+    if (!before)
+        return cs_queue_open(found, options, quiet ? &nobody : log);
+    status = cs_queue_succeed(found, before, options, quiet, log);
+    if (status == APR_SUCCESS) {
+        old->next = NULL;
+        if (*found != before)
+            cs_queue_close(before);
+    }
+    return status;
 }
 
 apr_status_t cs_queue_succeed(cs_queue_t **queue, cs_queue_t *old, const cs_queue_options_t *options, int quiet,
                               const cs_log_t *log)
 {
-    const cs_log_t nobody = {.level = CS_LOG_NONE};
-    cs_queue_t *found;
+    cs_queue_t *found = old;
     apr_status_t status;
 
     *queue = old;
-    if (cs_queue_look(old) == CS_QUEUE_SOUND)
+    if (cs_queue_look(old) == CS_QUEUE_SOUND && !old->next)
         return APR_SUCCESS;
     if (is_broken(old))
         flock(old->fd, LOCK_UN);
-    status = cs_queue_open(&found, options, quiet ? &nobody : log);
-    if (status == AGAIN)
+    status = find(&found, old, options, quiet, log);
+    if (status == AGAIN || APR_STATUS_IS_TIMEUP(status))
         return APR_TIMEUP;
     if (status != APR_SUCCESS) {
-        retire(old, RETIRED_CLOSED);
+        if (cs_queue_look(old) != CS_QUEUE_SOUND)
+            retire(old, RETIRED_CLOSED);
+        if (!can_deliver(old))
+            *queue = found;
         return status;
     }
     return is_same_file(found, old) ? same_file(queue, found, old, options, log)
-                                    : other_file(queue, found, old, options, log);
+                                    : other_file(queue, found, old, options, quiet, log);
 }

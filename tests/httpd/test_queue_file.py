@@ -168,6 +168,49 @@ def test_put_back(server, fake):
     assert delivered(fake, range(20)) == set()
 
 
+def test_put_back_later(server, fake):
+    """When all have gone over to a new one, which has collected more."""
+    server.expected_errors += OURS
+    fake.kill()
+    numbers = []
+    for again in range(2):
+        first = again * 1000
+        fill(server, range(first, first + 20))
+        rename(server)
+        good = answers_until_good(server, first + 100)
+        wait_for(lambda again=again: server.log().count(REMOVED) == 2 * again + 1, what="the line about it")
+        fill(server, range(first + 500, first + 550))
+        (server.queues / "mine").rename(queue_of(server))
+        more = answers_until_good(server, first + 600)
+        wait_for(lambda again=again: server.log().count(REMOVED) == 2 * again + 2, what="the line about it")
+        numbers += [*range(first, first + 20), *good, *range(first + 500, first + 550), *more]
+    fake.start()
+    assert delivered(fake, numbers) == set()
+    assert len(lines_of(fake)) == len(set(lines_of(fake)))
+
+
+def test_a_new_one_without_room_for_all(server, fake):
+    """queue= is less now, which is for the next file; and that one has to be made before this one is empty."""
+    server.expected_errors += [*OURS, "what waits in it does not fit into"]
+    fake.kill()
+    many = range(8000)
+    for first in many[::400]:
+        assert server.post(f"[{','.join(map(event, many[first:first + 400]))}]").status == 200
+    before = set(server.children())
+    server.configure(firehose_stream(fake, "queue=1M linger=20ms"))
+    server.graceful()
+    wait_for(lambda: server.children() and not before & set(server.children()), what="the new children")
+    fill(server, range(8000, 8005))
+    remove(server)
+    wait_for(lambda: "cannot be put there yet: do not restart httpd" in server.log(), what="the line about it")
+    assert server.post(event(8005)).status == 500
+    fake.start()
+    assert delivered(fake, range(8005)) == set()
+    good = answers_until_good(server, 8006)
+    assert delivered(fake, good) == set()
+    assert len(lines_of(fake)) == len(set(lines_of(fake)))
+
+
 def test_the_folder_is_removed(server, fake):
     """Nothing is taken that a restart would lose; what waits is delivered all the same; and it goes on when there is a
     folder again."""

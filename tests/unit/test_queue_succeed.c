@@ -195,6 +195,196 @@ START_TEST(no_new_one)
 }
 END_TEST
 
+/* --- a new one without room for all --- */
+
+#define SMALL 65536
+
+static int waiting(cs_queue_t *queue)
+{
+    cs_queue_stats_t stats;
+
+    ck_assert_int_eq(cs_queue_stats(&stats, queue), APR_SUCCESS);
+    return (int)stats.waiting;
+}
+
+static int fill_up(cs_queue_t *queue)
+{
+    int count = 0;
+
+    while (append(queue, RECORDS) == APR_SUCCESS)
+        count++;
+    return count;
+}
+
+static int deliver(cs_queue_t *queue, int most)
+{
+    apr_uint64_t cursor = 0;
+    cs_queue_record_t record;
+    int count = 0;
+
+    for (; count < most && cs_queue_read(&record, 1, queue, &cursor); count++)
+        cs_queue_settle(queue, record.position, CS_SETTLED_DELIVERED);
+    cs_queue_advance(queue);
+    return count;
+}
+
+static void it_is_smaller(void)
+{
+    options.capacity = SMALL;
+}
+
+/* One that came later, as a CGI process does. */
+static void another_has_appended_to_it(void)
+{
+    cs_queue_t *queue = open_queue();
+
+    fill_up(queue);
+    deliver(queue, 30);
+    cs_queue_close(queue);
+}
+
+static void (*const narrow[])(void) = {it_is_smaller, another_has_appended_to_it};
+
+/* As much as there is room for is moved, once; the rest stays in the old one to be delivered, and is not said to have
+ * been moved; and then it goes on. Also where the new one is removed meanwhile, with what is in it. */
+START_TEST(no_room_for_all)
+{
+    cs_queue_t *old = begin(), *queue, *none;
+    int all = RECORDS + fill_up(old), others, moved;
+
+    file_is_removed();
+    narrow[_i % 2]();
+    queue = open_queue();
+    others = waiting(queue);
+    cs_queue_close(queue);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(cs_queue_succeed(&queue, old, &options, i, test_log), APR_ENOSPC);
+        ck_assert_ptr_eq(queue, old);
+        ck_assert_int_eq(append(old, 0), APR_EGENERAL);
+    }
+    moved = all - waiting(old);
+    ck_assert_int_gt(moved, 10);
+    ck_assert_int_gt(waiting(old), 10);
+    ck_assert(logged(apr_psprintf(
+        pool, "%d events that waited in it are in the one that is there now, %d cannot be put", moved, waiting(old))));
+    queue = open_queue();
+    ck_assert_int_eq(waiting(queue), others + moved);
+    deliver(queue, 5);
+    cs_queue_close(queue);
+    ck_assert_int_eq(cs_queue_succeed(&queue, old, &options, 1, test_log), APR_ENOSPC);
+    moved += 5;
+    ck_assert_int_eq(waiting(old), all - moved);
+    if (_i / 2)
+        file_is_removed();
+    ck_assert_int_eq(deliver(old, all), all - moved);
+    queue = succeed(old);
+    ck_assert_ptr_ne(queue, old);
+    ck_assert_int_eq(cs_queue_look(queue), CS_QUEUE_SOUND);
+    ck_assert_int_eq(waiting(queue), others + moved - 5);
+    none = succeed(old); /* another one would find nothing */
+    ck_assert_int_eq(waiting(none), others + moved - 5);
+    ck_assert_int_eq(append(old, 0), APR_EGENERAL);
+    cs_queue_close(old);
+    cs_queue_close(none);
+    cs_queue_close(queue);
+}
+END_TEST
+
+/* From the broken one nobody delivers: then from the new one, until there is room. */
+START_TEST(no_room_for_what_is_saved)
+{
+    cs_queue_t *old = begin(), *queue;
+    int all = RECORDS + fill_up(old), delivered = 0, tries = 0;
+
+    ck_assert_int_gt(all, 200);
+    ck_assert_int_eq(truncate(path, HEADER_SIZE + 3 * SMALL), 0);
+    it_is_smaller();
+    while (cs_queue_succeed(&queue, old, &options, tries > 0, test_log) == APR_ENOSPC) {
+        ck_assert_ptr_ne(queue, old);
+        ck_assert_int_gt(waiting(queue), 20);
+        ck_assert_int_lt(++tries, 20);
+        delivered += deliver(queue, 20);
+    }
+    delivered += waiting(queue);
+    ck_assert_int_gt(tries, 2);
+    ck_assert_int_eq(delivered, 3 * SMALL / (int)frame_room(LENGTH));
+    ck_assert(logged("was cut or overwritten while it was in use: of the events that waited in it"));
+    ck_assert_int_eq(append(queue, 0), APR_SUCCESS);
+    cs_queue_close(old);
+    cs_queue_close(queue);
+}
+END_TEST
+
+/* --- put back a while later --- */
+
+/* All went over to a new one, which has collected more; and now the old one is in its place again. */
+START_TEST(put_back_later)
+{
+    cs_queue_t *old = begin(), *queue, *last, *other;
+    const char *aside = apr_pstrcat(pool, path, ".mine", NULL);
+
+    file_is_renamed();
+    other = open_queue(); /* of one who has not looked yet */
+    queue = succeed(old);
+    ck_assert_int_eq(append(queue, RECORDS), APR_SUCCESS);
+    ck_assert_int_eq(rename(aside, path), 0);
+    ck_assert_int_eq(cs_queue_look(queue), CS_QUEUE_REPLACED);
+    last = succeed(queue);
+    ck_assert_int_eq(cs_queue_look(last), CS_QUEUE_SOUND);
+    ck_assert_str_eq(letters(last), ALL "u");
+    ck_assert_int_eq(append(last, RECORDS + 1), APR_SUCCESS);
+    ck_assert_ptr_eq(succeed(last), last);
+    ck_assert_ptr_eq(succeed(old), old); /* where somebody still has it */
+    ck_assert_str_eq(letters(old), ALL "uv");
+    ck_assert_int_eq(append(queue, 0), APR_EGENERAL);
+    ck_assert_ptr_ne(last = succeed(other), other);
+    ck_assert_str_eq(letters(last), ALL "uv");
+    cs_queue_close(old);
+    cs_queue_close(queue);
+    cs_queue_close(other);
+    cs_queue_close(last);
+}
+END_TEST
+
+/* Half way from the old one to the new one, which has no room, the old one is put back. */
+START_TEST(put_back_half_way)
+{
+    cs_queue_t *old = begin(), *queue;
+    int all = RECORDS + fill_up(old);
+
+    file_is_renamed();
+    it_is_smaller();
+    ck_assert_int_eq(cs_queue_succeed(&queue, old, &options, 0, test_log), APR_ENOSPC);
+    ck_assert_int_lt(waiting(old), all);
+    ck_assert_int_eq(rename(apr_pstrcat(pool, path, ".mine", NULL), path), 0);
+    ck_assert_ptr_eq(succeed(old), old);
+    ck_assert_int_eq(waiting(old), all);
+    ck_assert_int_eq(cs_queue_look(old), CS_QUEUE_SOUND);
+    cs_queue_close(old);
+}
+END_TEST
+
+/* Not while another still moves what is in it: its lock tells. */
+START_TEST(put_back_while_another_moves)
+{
+    cs_queue_t *old = begin(), *queue, *mover;
+
+    mover = open_queue();
+    mover->header->retired = RETIRED_CLOSED;
+    ck_assert_int_eq(cs_queue_sender_lock(mover, 0), APR_SUCCESS);
+    ck_assert_int_eq(cs_queue_succeed(&queue, old, &options, 0, test_log), APR_TIMEUP);
+    ck_assert_int_eq(append(old, 0), APR_EGENERAL);
+    cs_queue_sender_unlock(mover);
+    ck_assert_ptr_eq(succeed(old), old);
+    ck_assert_int_eq(append(old, RECORDS), APR_SUCCESS);
+    ck_assert_str_eq(letters(old), ALL "u");
+    cs_queue_close(mover);
+    cs_queue_close(old);
+}
+END_TEST
+
+/* --- cut and overwritten --- */
+
 static void write_over(off_t from, off_t to)
 {
     char *noise = apr_palloc(pool, (apr_size_t)(to - from));
@@ -396,6 +586,11 @@ Suite *queue_succeed_suite(void)
     tcase_add_test(tests, an_append_to_a_file_that_is_gone);
     tcase_add_test(tests, put_back);
     tcase_add_test(tests, no_new_one);
+    tcase_add_loop_test(tests, no_room_for_all, 0, 4);
+    tcase_add_test(tests, no_room_for_what_is_saved);
+    tcase_add_test(tests, put_back_later);
+    tcase_add_test(tests, put_back_half_way);
+    tcase_add_test(tests, put_back_while_another_moves);
     tcase_add_loop_test(tests, cut_while_in_use, 0, 3 * (int)(sizeof(breakages) / sizeof(breakages[0])));
     tcase_add_loop_test(tests, overwritten_while_in_use, 0, (int)(sizeof(overwritten) / sizeof(overwritten[0])));
     tcase_add_loop_test(tests, many_processes, 0, 3);
