@@ -126,6 +126,8 @@ apr_uint64_t queue_frame_checksum(const frame_t *frame);
 
 /* queue.c */
 apr_status_t queue_lock(cs_queue_t *queue, pthread_mutex_t *mutex);
+/* Returns once the disk has all that is appended by now. */
+apr_status_t queue_sync(cs_queue_t *queue);
 void queue_publish(cs_queue_t *queue, const ledger_t *next);
 frame_t *queue_write_frame(cs_queue_t *queue, apr_uint64_t position, cs_span_t data, apr_time_t queued_at,
                            apr_uint32_t state);

@@ -193,6 +193,17 @@ static apr_status_t sync_up_to(cs_queue_t *queue, apr_uint64_t position)
     return APR_SUCCESS;
 }
 
+apr_status_t queue_sync(cs_queue_t *queue)
+{
+    ledger_t ledger;
+    apr_status_t status = lock_ledger(&ledger, queue);
+
+    if (status != APR_SUCCESS)
+        return status;
+    pthread_mutex_unlock(&queue->header->lock);
+    return sync_up_to(queue, ledger.head);
+}
+
 apr_status_t cs_queue_append(cs_queue_t *queue, const cs_span_t *records, int count, apr_time_t now)
 {
     apr_uint64_t room = 0, bytes = 0;

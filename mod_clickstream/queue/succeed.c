@@ -17,6 +17,8 @@
 #define MOVE_NOTICE apr_time_from_msec(250)
 /* How often, where it may be that its lock is no lock any more. */
 #define WAITS_MOST 40
+/* How many events go to a synced queue with one sync of the disk. */
+#define SYNC_STEP 1024
 
 cs_queue_condition_t cs_queue_look(cs_queue_t *queue)
 {
@@ -68,37 +70,77 @@ static apr_status_t reuse(cs_queue_t *queue)
     return status;
 }
 
+typedef struct moving_t {
+    cs_queue_t *to, *from;
+    int synced;              /* what is in the new one counts once the disk has it */
+    apr_uint64_t begin, end; /* in the old one: from the first to behind the last that is moved, but not marked */
+    int unmarked;            /* how many these are */
+    apr_uint64_t moved;      /* and marked */
+} moving_t;
+
+/* Whoever finds the old file again finds nothing twice; and after a loss of power one of the two has it. */
+static apr_status_t mark_moved(moving_t *moving)
+{
+    apr_status_t status = moving->synced ? queue_sync(moving->to) : APR_SUCCESS;
+    apr_uint64_t position = moving->begin;
+
+    if (status != APR_SUCCESS)
+        return status;
+    while ((position = queue_next_whole(moving->from, position, moving->end)) < moving->end) {
+        const frame_t *frame = frame_at(moving->from, position);
+        apr_uint64_t room = frame_room(frame->size);
+        if (frame->state == FRAME_WAITING)
+            cs_queue_settle(moving->from, position, CS_SETTLED_DELIVERED);
+        position += room;
+    }
+    moving->moved += (apr_uint64_t)moving->unmarked;
+    moving->unmarked = 0;
+    return APR_SUCCESS;
+}
+
+static apr_status_t move_frame(moving_t *moving, apr_uint64_t position)
+{
+    const frame_t *frame = frame_at(moving->from, position);
+    cs_span_t data = {(const char *)(frame + 1), frame->size};
+    apr_status_t status = cs_queue_append(moving->to, &data, 1, frame->queued_at);
+
+    if (status == APR_EINVAL && is_broken(moving->from))
+        return APR_SUCCESS; /* there is no other way for it */
+    if (status != APR_SUCCESS)
+        return status;
+    if (!moving->unmarked++)
+        moving->begin = position;
+    moving->end = position + frame_room(data.length);
+    return moving->unmarked < (moving->synced ? SYNC_STEP : 1) ? APR_SUCCESS : mark_moved(moving);
+}
+
 /* Moves what is whole, up to the first that cannot be: then the status says why. `*left` is how many more there are, or
  * should have been. */
 static apr_status_t move_waiting(apr_uint64_t *moved, apr_uint64_t *left, cs_queue_t *to, cs_queue_t *from)
 {
+    moving_t moving = {.to = to, .from = from, .synced = to->synced};
     ledger_t ledger = *ledger_of(from);
     apr_uint64_t settled = 0, position = ledger.tail, expected;
-    apr_status_t status = APR_SUCCESS;
+    apr_status_t status = APR_SUCCESS, marked = APR_SUCCESS;
 
-    *moved = 0;
+    to->synced = 0; /* nobody else has this one of ours yet */
     while ((position = queue_next_whole(from, position, ledger.head)) < ledger.head) {
         const frame_t *frame = frame_at(from, position);
         apr_uint64_t room = frame_room(frame->size);
         if (frame->state != FRAME_WAITING)
             settled += frame->state != FRAME_SKIPPED;
-        else if (status == APR_SUCCESS) {
-            cs_span_t data = {(const char *)(frame + 1), frame->size};
-            status = cs_queue_append(to, &data, 1, frame->queued_at);
-            if (status == APR_SUCCESS) {
-                cs_queue_settle(from, position,
-                                CS_SETTLED_DELIVERED); /* whoever finds the file again finds nothing twice */
-                ++*moved;
-            }
-            else if (status == APR_EINVAL && is_broken(from))
-                status = APR_SUCCESS; /* there is no other way for it */
-        }
+        else if (status == APR_SUCCESS)
+            status = move_frame(&moving, position);
         queue_step();
         position += room;
     }
+    to->synced = moving.synced;
+    if (moving.unmarked)
+        marked = mark_moved(&moving);
     expected = ledger.appended - ledger.delivered - ledger.rejected - ledger.lost;
+    *moved = moving.moved;
     *left = expected > *moved + settled ? expected - *moved - settled : 0;
-    return status;
+    return status == APR_SUCCESS ? marked : status;
 }
 
 /* We have the old one's sender lock. What cannot be moved stays in the old one, which does not say then that it is

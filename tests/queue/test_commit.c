@@ -3,16 +3,19 @@
  * that fails is no promise. SPDX-License-Identifier: Apache-2.0 */
 #include "steps.h"
 
+#include <apr_strings.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #define SYNC_MS 4
 #define APPENDS 40 /* by each thread */
 #define THREADS_MOST 64
 
+static cs_queue_options_t options;
 static cs_queue_t *queue;
 static int syncs;
 static int error;
@@ -43,9 +46,8 @@ static void *append_many(void *failed)
 
 static void open_queue(void)
 {
-    cs_queue_options_t options = {
+    options = (cs_queue_options_t){
         .directory = steps_folder(), .name = "clicks", .capacity = 1 << 20, .synced = 1, .watched = 1};
-
     ck_assert_int_eq(cs_queue_open(&queue, &options, &steps_log), APR_SUCCESS);
 }
 
@@ -97,6 +99,58 @@ START_TEST(a_sync_that_fails)
 }
 END_TEST
 
+static int counting_disk(void)
+{
+    __atomic_add_fetch(&syncs, 1, __ATOMIC_RELAXED);
+    return error;
+}
+
+#define MOVED 3000
+
+static int waiting(cs_queue_t *in)
+{
+    cs_queue_stats_t stats;
+
+    ck_assert_int_eq(cs_queue_stats(&stats, in), APR_SUCCESS);
+    return (int)stats.waiting;
+}
+
+/* Whose file is removed while it is in use: a sync for each event would take minutes. And nothing counts as moved
+ * before the disk has it. */
+START_TEST(a_queue_that_moves)
+{
+    cs_queue_t *next, *moved;
+
+    open_queue();
+    steps_sync = counting_disk;
+    error = 0;
+    for (int i = 0; i < MOVED; i++)
+        cs_queue_append(queue, &(cs_span_t){"event", 5}, 1, 1);
+    ck_assert_int_eq(unlink(apr_pstrcat(pool, options.directory, "/clicks.queue", NULL)), 0);
+    steps_sync = NULL;
+    ck_assert_int_eq(cs_queue_open(&next, &options, &steps_log), APR_SUCCESS); /* somebody has made a new one */
+    steps_sync = counting_disk;
+    error = EIO;
+    ck_assert_int_eq(cs_queue_succeed(&moved, queue, &options, 1, &steps_log), EIO);
+    ck_assert_int_eq(waiting(queue), MOVED);
+    syncs = 0;
+    error = 0;
+    ck_assert_int_eq(cs_queue_succeed(&moved, queue, &options, 1, &steps_log), APR_SUCCESS);
+    ck_assert_ptr_ne(moved, queue);
+    ck_assert_int_eq(waiting(queue), 0);
+    ck_assert_int_ge(waiting(next), MOVED);
+    ck_assert_int_gt(syncs, 0);
+    ck_assert_int_lt(syncs, 10);
+    syncs = 0;
+    ck_assert_int_eq(cs_queue_append(moved, &(cs_span_t){"event", 5}, 1, 1), APR_SUCCESS); /* it is synced as before */
+    ck_assert_int_eq(syncs, 1);
+    steps_sync = NULL;
+    cs_queue_close(queue);
+    cs_queue_close(next);
+    cs_queue_close(moved);
+}
+END_TEST
+
 Suite *commit_suite(void)
 {
     Suite *suite = suite_create("commit");
@@ -104,6 +158,7 @@ Suite *commit_suite(void)
 
     tcase_add_test(tests, one_sync_serves_many);
     tcase_add_test(tests, a_sync_that_fails);
+    tcase_add_test(tests, a_queue_that_moves);
     suite_add_tcase(suite, tests);
     return suite;
 }

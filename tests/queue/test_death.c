@@ -129,6 +129,12 @@ static void go_over(void)
     append_three(queue);
 }
 
+static void go_over_synced(void)
+{
+    options.synced = 1;
+    go_over();
+}
+
 /* --- what it begins with --- */
 
 static void nothing(void)
@@ -196,6 +202,7 @@ static const struct {
     {"resize", two_groups, open_larger, 2, 0, 0},
     {"resize a damaged one", damaged, open_larger, 2, 2, 0},
     {"go over to a new file", two_groups, go_over, 2, 0, 1},
+    {"go over to a new file and sync", two_groups, go_over_synced, 2, 0, 1},
 };
 
 /* --- dying --- */
@@ -286,7 +293,7 @@ static void die_twice(int i, int first, int second, int beside, int *ended)
     cs_queue_t *queue = NULL;
 
     begin(i);
-    if (beside && cases[i].work != go_over && cases[i].before != nothing)
+    if (beside && cases[i].work != go_over && cases[i].work != go_over_synced && cases[i].before != nothing)
         queue = open_queue();
     ended[0] = die_at(first, cases[i].work);
     ended[1] = second ? die_at(second, cases[i].work) : 1;
