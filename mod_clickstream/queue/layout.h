@@ -13,6 +13,8 @@
  * before it leads anywhere; a page that is gone is replaced by one of zeros (guard.c); and the queue counts as broken
  * in this process from then on. Power: after a loss of power the disk may hold any mixture of pages. Ledgers and frames
  * carry checksums, and a frame its position, so that recovery can tell what is whole and from which lap; see recover.c.
+ * Stalls: who has `lock` may be held up by its own page faults, when the disk does not answer, or be stopped. The
+ * others give up after a while, in their own process only; they go on when the lock is given back; see succeed.c.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CS_QUEUE_LAYOUT_H
 #define CS_QUEUE_LAYOUT_H
@@ -75,11 +77,16 @@ typedef struct frame_t {
 /* Look at the path again: the file there is another one now, or others are in the way. Not for callers of queue.h. */
 #define AGAIN APR_EAGAIN
 
+/* Stuck: `lock` was not given back in time, and that may be all that is wrong. */
+enum { CONDITION_SOUND = 0, CONDITION_STUCK, CONDITION_BROKEN };
+
 struct cs_queue_t {
     int fd;
     int synced, watched;
-    apr_uint32_t life; /* of the file, when it was opened */
-    int broken;        /* in this process; set by any thread, and by a signal handler */
+    apr_uint32_t life;            /* of the file, when it was opened */
+    int condition;                /* CONDITION_…, in this process; set by any thread, and by a signal handler */
+    int inside;                   /* a thread of this process has `lock` */
+    apr_interval_time_t patience; /* with who has `lock` */
     char *path;
     int waits;        /* how often cs_queue_succeed() has waited for another to move what is in it */
     cs_queue_t *next; /* where cs_queue_succeed() is not done: the one it has found in its place */
@@ -98,14 +105,31 @@ static inline frame_t *frame_at(const cs_queue_t *queue, apr_uint64_t position)
     return (frame_t *)(void *)(queue->ring + position % queue->capacity);
 }
 
+/* Or stuck: either way nothing is promised or delivered. */
 static inline int is_broken(const cs_queue_t *queue)
 {
-    return __atomic_load_n(&queue->broken, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&queue->condition, __ATOMIC_SEQ_CST) != CONDITION_SOUND;
+}
+
+static inline int is_stuck(const cs_queue_t *queue)
+{
+    return __atomic_load_n(&queue->condition, __ATOMIC_ACQUIRE) == CONDITION_STUCK;
+}
+
+static inline int is_inside(const cs_queue_t *queue)
+{
+    return __atomic_load_n(&queue->inside, __ATOMIC_SEQ_CST);
 }
 
 static inline void set_broken(cs_queue_t *queue)
 {
-    __atomic_store_n(&queue->broken, 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&queue->condition, CONDITION_BROKEN, __ATOMIC_SEQ_CST);
+}
+
+/* From one condition to another, but for one that was found to be broken meanwhile. */
+static inline int change_condition(cs_queue_t *queue, int from, int to)
+{
+    return __atomic_compare_exchange_n(&queue->condition, &from, to, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
 static inline ledger_t *ledger_of(const cs_queue_t *queue)
@@ -125,7 +149,9 @@ apr_uint64_t queue_ledger_checksum(const ledger_t *ledger);
 apr_uint64_t queue_frame_checksum(const frame_t *frame);
 
 /* queue.c */
-apr_status_t queue_lock(cs_queue_t *queue, pthread_mutex_t *mutex);
+/* Takes `lock`. APR_TIMEUP: it was not to be had within `wait`, and the queue is stuck. */
+apr_status_t queue_lock(cs_queue_t *queue, apr_interval_time_t wait);
+void queue_unlock(cs_queue_t *queue);
 /* Returns once the disk has all that is appended by now. */
 apr_status_t queue_sync(cs_queue_t *queue);
 void queue_publish(cs_queue_t *queue, const ledger_t *next);

@@ -22,6 +22,9 @@
 /* A file that keeps vanishing or changing while it is opened is not worth more attempts than this. */
 #define OPEN_ATTEMPTS 100
 #define ZEROS (1 << 20)
+/* Who has the lock copies some bytes. If that takes so long, its disk does not answer, or it is stopped, or somebody
+ * wrote over the lock. */
+#define LOCK_PATIENCE apr_time_from_sec(10)
 
 typedef struct opening_t {
     const cs_queue_options_t *options;
@@ -365,6 +368,7 @@ apr_status_t cs_queue_open(cs_queue_t **queue, const cs_queue_options_t *options
     }
     opened->synced = options->synced;
     opened->watched = options->watched;
+    opened->patience = LOCK_PATIENCE;
     opened->life = opened->header->lives; /* NOLINT(clang-analyzer-core.NullDereference): as in make() */
     opened->path = strdup(opening.path);
     if (!opened->path) {

@@ -12,9 +12,7 @@
 
 #include "queue/layout.h"
 
-/* A lock that nobody gives back for so long is no lock of ours any more: somebody wrote over it. */
-#define LOCK_PATIENCE apr_time_from_sec(10)
-/* Nor does a disk take so long. */
+/* No disk that works takes so long. */
 #define SYNC_PATIENCE apr_time_from_sec(60)
 /* How many frames cs_queue_deliver() passes under one lock: an append waits some 20 µs for that. */
 #define ADVANCE_STEP 1024
@@ -63,30 +61,40 @@ static int lock_within(pthread_mutex_t *mutex, apr_interval_time_t wait)
 #endif
 }
 
-apr_status_t queue_lock(cs_queue_t *queue, pthread_mutex_t *mutex)
+apr_status_t queue_lock(cs_queue_t *queue, apr_interval_time_t wait)
 {
+    pthread_mutex_t *mutex = &queue->header->lock;
     int error = pthread_mutex_trylock(mutex);
     apr_status_t status;
 
-    if (error == EBUSY)
-        error = lock_within(mutex, LOCK_PATIENCE);
+    if (error == EBUSY && wait > 0)
+        error = lock_within(mutex, wait);
     status = locked(queue, mutex, error);
-    if (status != APR_SUCCESS)
-        set_broken(queue);
+    if (status == APR_SUCCESS) /* before is_broken() is asked: see cs_queue_succeed() */
+        __atomic_store_n(&queue->inside, 1, __ATOMIC_SEQ_CST);
+    else if (APR_STATUS_IS_TIMEUP(status))
+        change_condition(queue, CONDITION_SOUND, CONDITION_STUCK);
     return status;
+}
+
+void queue_unlock(cs_queue_t *queue)
+{
+    __atomic_store_n(&queue->inside, 0, __ATOMIC_RELEASE);
+    pthread_mutex_unlock(&queue->header->lock);
 }
 
 /* Everything that is done under `lock` begins so. */
 static apr_status_t lock_ledger(ledger_t *ledger, cs_queue_t *queue)
 {
-    apr_status_t status = is_broken(queue) ? APR_EGENERAL : queue_lock(queue, &queue->header->lock);
+    apr_status_t status = is_broken(queue) ? APR_EGENERAL : queue_lock(queue, queue->patience);
 
     if (status != APR_SUCCESS)
         return status;
     *ledger = *ledger_of(queue);
-    if (ledger->head - ledger->tail > queue->capacity || (ledger->head | ledger->tail) % FRAME_ALIGN) {
+    if (ledger->head - ledger->tail > queue->capacity || (ledger->head | ledger->tail) % FRAME_ALIGN)
         set_broken(queue);
-        pthread_mutex_unlock(&queue->header->lock);
+    if (is_broken(queue)) { /* now, or while we waited */
+        queue_unlock(queue);
         return APR_EGENERAL;
     }
     return APR_SUCCESS;
@@ -142,7 +150,7 @@ static apr_status_t sync_file(cs_queue_t *queue)
 
     if (status != APR_SUCCESS)
         return status;
-    pthread_mutex_unlock(&queue->header->lock);
+    queue_unlock(queue);
     queue_step();
     if (fdatasync(queue->fd) == 0)
         __atomic_store_n(&queue->header->synced, ledger.head, __ATOMIC_RELEASE);
@@ -200,7 +208,7 @@ apr_status_t queue_sync(cs_queue_t *queue)
 
     if (status != APR_SUCCESS)
         return status;
-    pthread_mutex_unlock(&queue->header->lock);
+    queue_unlock(queue);
     return sync_up_to(queue, ledger.head);
 }
 
@@ -224,7 +232,7 @@ apr_status_t cs_queue_append(cs_queue_t *queue, const cs_span_t *records, int co
     else if (next.head + room - next.tail > queue->capacity)
         status = APR_ENOSPC;
     if (status != APR_SUCCESS) {
-        pthread_mutex_unlock(&queue->header->lock);
+        queue_unlock(queue);
         return status;
     }
     for (int i = 0; i < count; i++) {
@@ -234,9 +242,11 @@ apr_status_t cs_queue_append(cs_queue_t *queue, const cs_span_t *records, int co
     next.appended += (apr_uint64_t)count;
     next.appended_bytes += bytes;
     queue_publish(queue, &next);
-    pthread_mutex_unlock(&queue->header->lock);
+    if (queue->header->retired) /* by one who has not waited for the lock any more, and may have missed this */
+        status = APR_EGENERAL;
+    queue_unlock(queue);
     queue_step();
-    if (queue->synced)
+    if (status == APR_SUCCESS && queue->synced)
         status = sync_up_to(queue, next.head);
     if (is_broken(queue) || (!queue->watched && cs_queue_look(queue) != CS_QUEUE_SOUND))
         return APR_EGENERAL; /* it may have gone where nobody finds it */
@@ -253,7 +263,7 @@ apr_status_t cs_queue_stats(cs_queue_stats_t *stats, cs_queue_t *queue)
         return status;
     if (ledger.tail < ledger.head)
         oldest = frame_at(queue, ledger.tail)->queued_at;
-    pthread_mutex_unlock(&queue->header->lock);
+    queue_unlock(queue);
     *stats = (cs_queue_stats_t){
         .capacity = (apr_int64_t)queue->capacity,
         .used = (apr_int64_t)(ledger.head - ledger.tail),
@@ -310,7 +320,7 @@ static int peek_step(cs_queue_record_t *record, cs_queue_t *queue, apr_uint64_t 
         *cursor += frame_room(frame->size);
     }
     left = *cursor < ledger.head && !is_broken(queue);
-    pthread_mutex_unlock(&queue->header->lock);
+    queue_unlock(queue);
     return left;
 }
 
@@ -357,7 +367,7 @@ int cs_queue_read(cs_queue_record_t *records, int most, cs_queue_t *queue, apr_u
 
     if (lock_ledger(&ledger, queue) != APR_SUCCESS)
         return 0;
-    pthread_mutex_unlock(&queue->header->lock);
+    queue_unlock(queue);
     if (*cursor < ledger.tail)
         *cursor = ledger.tail;
     while (count < most && *cursor < ledger.head && (frame = checked_frame(queue, *cursor, ledger.head))) {
@@ -439,7 +449,7 @@ apr_status_t cs_queue_deliver(cs_queue_t *queue, const apr_uint64_t *positions, 
         queue_step();
         if ((passed = pass_settled(&next, queue, &delivered)))
             queue_publish(queue, &next);
-        pthread_mutex_unlock(&queue->header->lock);
+        queue_unlock(queue);
         queue_step();
     } while (passed == ADVANCE_STEP);
     for (; delivered.left; drop_delivered(&delivered))

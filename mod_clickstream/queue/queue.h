@@ -87,7 +87,7 @@ int cs_queue_peek(cs_queue_record_t *records, int most, cs_queue_t *queue, apr_u
 typedef enum {
     CS_QUEUE_SOUND,
     CS_QUEUE_REPLACED, /* what waits in it is still there, but nobody would find it after a restart */
-    CS_QUEUE_BROKEN,   /* it was cut or overwritten, or its disk fails */
+    CS_QUEUE_BROKEN,   /* it was cut or overwritten, or its disk fails or does not answer */
 } cs_queue_condition_t;
 cs_queue_condition_t cs_queue_look(cs_queue_t *queue);
 /* Whether it is known to be broken: then what was read from it may be zeros. Asks nobody. */

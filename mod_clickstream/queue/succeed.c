@@ -4,7 +4,9 @@
  * the old one to appends, moves what waits there, and says that nothing is left. The others wait for that; if the one
  * dies, another has its lock. So nobody leaves while something is left behind: what the new one has no room for stays
  * in the old one, closed, until a sender has delivered it or there is room. A broken file's lock on the whole file is
- * let go, or nobody could ever be alone with it and put it right. SPDX-License-Identifier: Apache-2.0 */
+ * let go, or nobody could ever be alone with it and put it right; but not while one of our threads is in it. Where a
+ * lock was not given back in time, the queue is stuck, for this process; and goes on once it is.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -48,11 +50,11 @@ static int is_same_file(const cs_queue_t *one, const cs_queue_t *other)
 /* Nothing more is appended: whoever appends has the lock, and looks. */
 static void retire(cs_queue_t *queue, apr_uint32_t how)
 {
-    apr_status_t status = queue_lock(queue, &queue->header->lock);
+    apr_status_t status = queue_lock(queue, queue->patience);
 
     __atomic_store_n(&queue->header->retired, how, __ATOMIC_RELEASE);
     if (status == APR_SUCCESS)
-        pthread_mutex_unlock(&queue->header->lock);
+        queue_unlock(queue);
 }
 
 /* Of a file that is in its place, and that somebody left when it was not. Not while one moves what is in it, who ends
@@ -190,6 +192,23 @@ static int has_head(const cs_queue_t *queue)
            queue_ledger_whole(ledger_of(queue), queue->capacity);
 }
 
+/* Whether the lock is given back, and all is well again. Not where somebody has been alone with the file since we let
+ * go of it: then its content is to be looked at anew. */
+static int unstick(cs_queue_t *queue)
+{
+    int unstuck = 0;
+
+    if (flock(queue->fd, LOCK_SH | LOCK_NB) != 0)
+        return 0;
+    if (queue->header->lives == queue->life && queue_lock(queue, 0) == APR_SUCCESS) {
+        if (!has_head(queue))
+            set_broken(queue);
+        unstuck = change_condition(queue, CONDITION_STUCK, CONDITION_SOUND);
+        queue_unlock(queue);
+    }
+    return unstuck;
+}
+
 static void give_up(const cs_queue_t *old, const cs_queue_options_t *options, const cs_log_t *log)
 {
     cs_log(
@@ -227,10 +246,22 @@ static int can_deliver(cs_queue_t *queue)
     return cs_queue_stats(&stats, queue) == APR_SUCCESS && stats.waiting;
 }
 
+/* APR_TIMEUP: another has it. Others: there is none. */
+static apr_status_t lock_to_move(cs_queue_t *old)
+{
+    if (is_stuck(old)) {
+        if (old->waits++ < WAITS_MOST)
+            return APR_TIMEUP;
+        set_broken(old); /* whoever is still in it is told that it may be too late: see cs_queue_append() */
+        old->waits = 0;
+    }
+    return has_head(old) ? cs_queue_sender_lock(old, MOVE_NOTICE) : APR_EGENERAL;
+}
+
 static apr_status_t other_file(cs_queue_t **queue, cs_queue_t *found, cs_queue_t *old,
                                const cs_queue_options_t *options, int quiet, const cs_log_t *log)
 {
-    apr_status_t status = has_head(old) ? cs_queue_sender_lock(old, MOVE_NOTICE) : APR_EGENERAL;
+    apr_status_t status = lock_to_move(old);
 
     if (status == APR_SUCCESS) {
         if (cs_disk_still_at(old->path, old->fd)) /* it was put back since we looked, and may be in use again */
@@ -239,7 +270,7 @@ static apr_status_t other_file(cs_queue_t **queue, cs_queue_t *found, cs_queue_t
             status = move(found, old, options, quiet, log);
         cs_queue_sender_unlock(old);
     }
-    else if (is_broken(old) && (!has_head(old) || old->waits++ >= WAITS_MOST)) {
+    else if (is_broken(old) && !is_stuck(old) && (!has_head(old) || old->waits++ >= WAITS_MOST)) {
         give_up(old, options, log);
         status = APR_SUCCESS;
     }
@@ -278,9 +309,15 @@ apr_status_t cs_queue_succeed(cs_queue_t **queue, cs_queue_t *old, const cs_queu
     apr_status_t status;
 
     *queue = old;
+    if (is_stuck(old) && unstick(old))
+        cs_log(log, CS_LOG_WARNING, APR_SUCCESS,
+               "stream %s: a process had the lock of queue %s for more than %" APR_TIME_T_FMT
+               " s, and others refused events; it has given it back, and all goes on: look at the disk if this comes "
+               "again",
+               options->name, old->path, apr_time_sec(old->patience));
     if (cs_queue_look(old) == CS_QUEUE_SOUND && !old->next)
         return APR_SUCCESS;
-    if (is_broken(old))
+    if (is_broken(old) && !is_inside(old))
         flock(old->fd, LOCK_UN);
     status = find(&found, old, options, quiet, log);
     if (status == AGAIN || APR_STATUS_IS_TIMEUP(status))

@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "queue/layout.h"
+
 #define SYNC_MS 4
 #define APPENDS 40 /* by each thread */
 #define THREADS_MOST 64
@@ -151,6 +153,36 @@ START_TEST(a_queue_that_moves)
 }
 END_TEST
 
+/* Says of the queue, in the midst of an append, that it is closed, as one does who waited for its lock in vain. */
+static int closes_at;
+
+static void close_it(void)
+{
+    if (--closes_at == 0)
+        queue->header->retired = RETIRED_CLOSED;
+}
+
+START_TEST(an_append_that_may_be_too_late)
+{
+    apr_status_t status;
+    int refused = 0, closed = 1;
+
+    open_queue();
+    for (int at = 1; closed; at++) {
+        closes_at = at;
+        steps_at = close_it;
+        status = cs_queue_append(queue, &(cs_span_t){"event", 5}, 1, 1);
+        steps_at = NULL;
+        closed = closes_at <= 0; /* or it was done before */
+        ck_assert(status == APR_SUCCESS || (closed && refused == at - 1));
+        refused += status != APR_SUCCESS;
+        queue->header->retired = RETIRED_NOT;
+    }
+    ck_assert_int_gt(refused, 5);
+    cs_queue_close(queue);
+}
+END_TEST
+
 Suite *commit_suite(void)
 {
     Suite *suite = suite_create("commit");
@@ -159,6 +191,7 @@ Suite *commit_suite(void)
     tcase_add_test(tests, one_sync_serves_many);
     tcase_add_test(tests, a_sync_that_fails);
     tcase_add_test(tests, a_queue_that_moves);
+    tcase_add_test(tests, an_append_that_may_be_too_late);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -3,10 +3,12 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <apr_strings.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -554,6 +556,215 @@ START_TEST(many_processes)
 }
 END_TEST
 
+/* --- a lock that is not given back in time --- */
+
+/* Another process that has the lock, until it is told to go on. */
+typedef struct holder_t {
+    pid_t pid;
+    int ready[2], go[2];
+} holder_t;
+
+/* Dies with the lock, or gives it back, appends as if nothing had happened, and stays. */
+static void hold(const holder_t *holder, cs_queue_t *inherited, int dies)
+{
+    cs_queue_t *queue;
+    char byte = 'x';
+
+    cs_queue_close(inherited);
+    queue = open_queue();
+    if (queue_lock(queue, queue->patience) != APR_SUCCESS || write(holder->ready[1], &byte, 1) != 1 ||
+        read(holder->go[0], &byte, 1) != 1 || dies)
+        _exit(9);
+    queue_unlock(queue);
+    if (append(queue, RECORDS) != APR_SUCCESS || write(holder->ready[1], &byte, 1) != 1 ||
+        read(holder->go[0], &byte, 1) != 1)
+        _exit(8);
+    _exit(0);
+}
+
+static holder_t begin_to_hold(cs_queue_t *queue, int dies)
+{
+    holder_t holder;
+    char byte;
+
+    ck_assert_int_eq(pipe(holder.ready) | pipe(holder.go), 0);
+    if ((holder.pid = fork()) == 0)
+        hold(&holder, queue, dies);
+    ck_assert_int_eq(read(holder.ready[0], &byte, 1), 1);
+    queue->patience = apr_time_from_msec(20);
+    return holder;
+}
+
+static void go_on(const holder_t *holder)
+{
+    char byte = 'x';
+
+    ck_assert_int_eq(write(holder->go[1], &byte, 1), 1);
+    ck_assert_int_eq(read(holder->ready[0], &byte, 1), 1);
+}
+
+static void end(const holder_t *holder, int wanted)
+{
+    char byte = 'x';
+    int status;
+
+    ck_assert_int_eq(write(holder->go[1], &byte, 1), 1);
+    ck_assert_int_eq(waitpid(holder->pid, &status, 0), holder->pid);
+    ck_assert_int_eq(WEXITSTATUS(status), wanted);
+}
+
+static void check_stuck(cs_queue_t *queue, int more)
+{
+    cs_queue_t *next;
+
+    ck_assert_int_ne(append(queue, RECORDS + more), APR_SUCCESS);
+    ck_assert_int_eq(cs_queue_look(queue), CS_QUEUE_BROKEN);
+    ck_assert_str_eq(letters(queue), "");
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(cs_queue_succeed(&next, queue, &options, 0, test_log), APR_TIMEUP);
+    ck_assert_int_eq(append(queue, RECORDS + more), APR_EGENERAL);
+}
+
+/* Whether some process, or another opening of the file in this one, keeps others from being alone with it. */
+static int is_kept(void)
+{
+    int fd = open(path, O_RDWR), kept = flock(fd, LOCK_EX | LOCK_NB) != 0;
+
+    close(fd);
+    return kept;
+}
+
+static int open_files(void)
+{
+    glob_t found;
+    int count;
+
+    ck_assert_int_eq(glob("/proc/self/fd/*", 0, NULL, &found), 0);
+    count = (int)found.gl_pathc;
+    globfree(&found);
+    return count;
+}
+
+/* It goes on as soon as the lock is given back, with the very queue: what others did with it meanwhile is sound. */
+START_TEST(stuck)
+{
+    cs_queue_t *queue = begin();
+    holder_t holder = begin_to_hold(queue, 0);
+    int files = open_files();
+
+    for (int again = 0; again < 2; again++)
+        check_stuck(queue, again);
+    ck_assert(!logged("lock of queue"));
+    go_on(&holder);
+    ck_assert_ptr_eq(succeed(queue), queue);
+    ck_assert(logged("had the lock of queue") && logged("it has given it back, and all goes on"));
+    ck_assert(!logged("overwritten"));
+    ck_assert_int_eq(cs_queue_look(queue), CS_QUEUE_SOUND);
+    ck_assert_int_eq(append(queue, RECORDS + 1), APR_SUCCESS);
+    ck_assert_str_eq(letters(queue), ALL "uv");
+    ck_assert_int_eq(open_files(), files);
+    end(&holder, 0);
+    ck_assert(is_kept());
+    cs_queue_close(queue);
+}
+END_TEST
+
+START_TEST(stuck_until_the_other_dies)
+{
+    cs_queue_t *queue = begin(), *next;
+    holder_t holder = begin_to_hold(queue, 1);
+
+    check_stuck(queue, 0);
+    end(&holder, 9);
+    next = succeed(queue);
+    ck_assert_str_eq(letters(next), ALL);
+    ck_assert_int_eq(append(next, RECORDS), APR_SUCCESS);
+    ck_assert(is_kept());
+    ck_assert(!logged("lost"));
+    if (next != queue)
+        cs_queue_close(next);
+    cs_queue_close(queue);
+}
+END_TEST
+
+/* Nothing is moved while somebody may still be about to append. */
+START_TEST(stuck_and_removed)
+{
+    cs_queue_t *queue = begin(), *next;
+    holder_t holder = begin_to_hold(queue, 0);
+
+    check_stuck(queue, 0);
+    file_is_removed();
+    ck_assert_int_eq(cs_queue_succeed(&next, queue, &options, 0, test_log), APR_TIMEUP);
+    go_on(&holder);
+    next = succeed(queue);
+    ck_assert_ptr_ne(next, queue);
+    ck_assert_str_eq(letters(next), ALL "u");
+    end(&holder, 0);
+    cs_queue_close(queue);
+    cs_queue_close(next);
+}
+END_TEST
+
+/* But not for ever: then what is in it is moved, and the one that comes back late is refused. */
+START_TEST(stuck_and_removed_for_long)
+{
+    cs_queue_t *queue = begin(), *next;
+    holder_t holder = begin_to_hold(queue, 0);
+    int tries = 0;
+
+    check_stuck(queue, 0);
+    file_is_removed();
+    while (cs_queue_succeed(&next, queue, &options, 0, test_log) == APR_TIMEUP)
+        ck_assert_int_lt(++tries, 100);
+    ck_assert_int_gt(tries, 10);
+    ck_assert_str_eq(letters(next), ALL);
+    end(&holder, 8);
+    cs_queue_close(queue);
+    cs_queue_close(next);
+}
+END_TEST
+
+/* The one who has it may be another thread of this process: then nobody is to recover the file under its hands. */
+START_TEST(stuck_by_one_of_ours)
+{
+    cs_queue_t *queue = begin(), *next;
+
+    queue->patience = apr_time_from_msec(20);
+    ck_assert_int_eq(queue_lock(queue, queue->patience), APR_SUCCESS);
+    check_stuck(queue, 0);
+    ck_assert(is_kept());
+    next = open_queue();
+    ck_assert_int_eq(next->life, queue->life);
+    cs_queue_close(next);
+    queue_unlock(queue);
+    ck_assert_ptr_eq(succeed(queue), queue);
+    ck_assert_str_eq(letters(queue), ALL);
+    cs_queue_close(queue);
+}
+END_TEST
+
+/* A lock that looks taken, and that nobody has: somebody wrote over it. Who is alone with the file makes a new one. */
+START_TEST(a_lock_that_nobody_has)
+{
+    cs_queue_t *queue = begin(), *next;
+    pthread_mutex_t taken;
+
+    queue->patience = apr_time_from_msec(20);
+    ck_assert_int_eq(queue_lock(queue, queue->patience), APR_SUCCESS);
+    memcpy(&taken, &queue->header->lock, sizeof(taken));
+    queue_unlock(queue);
+    memcpy(&queue->header->lock, &taken, sizeof(taken));
+    ck_assert_int_ne(append(queue, 0), APR_SUCCESS);
+    next = succeed(queue);
+    ck_assert_ptr_ne(next, queue);
+    ck_assert_str_eq(letters(next), ALL);
+    ck_assert_int_eq(append(next, RECORDS), APR_SUCCESS);
+    cs_queue_close(queue);
+    cs_queue_close(next);
+}
+END_TEST
+
 /* A SIGBUS that is none of ours ends the process, as before. */
 START_TEST(a_foreign_bus_error)
 {
@@ -594,6 +805,12 @@ Suite *queue_succeed_suite(void)
     tcase_add_loop_test(tests, cut_while_in_use, 0, 3 * (int)(sizeof(breakages) / sizeof(breakages[0])));
     tcase_add_loop_test(tests, overwritten_while_in_use, 0, (int)(sizeof(overwritten) / sizeof(overwritten[0])));
     tcase_add_loop_test(tests, many_processes, 0, 3);
+    tcase_add_test(tests, stuck);
+    tcase_add_test(tests, stuck_until_the_other_dies);
+    tcase_add_test(tests, stuck_and_removed);
+    tcase_add_test(tests, stuck_and_removed_for_long);
+    tcase_add_test(tests, stuck_by_one_of_ours);
+    tcase_add_test(tests, a_lock_that_nobody_has);
     suite_add_tcase(suite, tests);
     tcase_set_tags(foreign, "faults"); /* what watches a process takes its fault for a finding */
     tcase_add_test(foreign, a_foreign_bus_error);
