@@ -92,6 +92,8 @@ const char *cs_disk_advice(apr_status_t status)
     switch (status) {
     case EDQUOT:
         return "free room in the quota of the file's owner, or have it raised";
+    case EFAULT: /* what was to be written lies in a file that is mapped, and a page of it is gone */
+        return "look at the disk of the queue's file, and keep others away from it";
     case EFBIG:
         return "raise the limit on the size of files, which is LimitFSIZE= of systemd's and ulimit -f of a shell";
     default:

@@ -2,7 +2,9 @@
  *
  * An object is written under one temporary name, synced, renamed, and only then are its batches done. So
  * whatever dies on the way leaves no half object and loses nothing: its events still wait in the queue, and
- * the next sender begins the temporary file anew.
+ * the next sender begins the temporary file anew. A queue has one sender, but two queues may have one name and one
+ * folder: of two httpds, or of one before and after its ClickstreamQueueDir was changed. So whoever writes the
+ * temporary file has its lock, and nobody else empties or renames it.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <apr_file_io.h>
 #include <apr_strings.h>
@@ -10,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -23,7 +26,7 @@
 #define PARTS 256 /* of one writev(); below IOV_MAX everywhere */
 
 typedef struct object_t {
-    int fd; /* -1: none is open */
+    int fd; /* of the temporary file, with its lock; -1: none is open */
     apr_size_t size;
     apr_time_t opened;              /* by the wall clock, for its name */
     apr_time_t finish;              /* by the monotonic clock: when it has its age */
@@ -33,7 +36,7 @@ typedef struct object_t {
 typedef struct file_sink_t {
     cs_sink_t sink; /* first: the sink's methods get a pointer to it */
     const cs_stream_t *stream;
-    const char *partial; /* the temporary name; there is one sender of a stream on a host */
+    const char *partial; /* the temporary name */
     const char *delimiter;
     object_t object;
     int flushing;
@@ -52,17 +55,41 @@ static apr_size_t cost(apr_size_t record)
     return record;
 }
 
-/* All batches of the object are done: delivered where `status` is APR_SUCCESS. */
-static void finish_batches(file_sink_t *file, apr_status_t status, const char *what)
+static const char *reason_of(const file_sink_t *file, apr_status_t status, const char *what)
+{
+    char why[120];
+
+    return apr_pstrcat(file->scratch, what, ": ",
+                       status == EWOULDBLOCK ? "another sender is writing it" : apr_strerror(status, why, sizeof(why)),
+                       NULL);
+}
+
+static const char *advice_on(apr_status_t status)
+{
+    switch (status) {
+    case EWOULDBLOCK:
+        return "two queues have a stream of this name and path=: write another path= for one of them, unless one is "
+               "about to end";
+    case ENOLCK:
+    case ENOSYS:
+    case EOPNOTSUPP:
+        return "write a path= on a file system that can lock files";
+    default:
+        return cs_disk_advice(status);
+    }
+}
+
+/* All batches of the object are done: delivered where `status` is APR_SUCCESS. `published`: it is there in any case. */
+static void finish_batches(file_sink_t *file, apr_status_t status, const char *what, int published)
 {
     cs_sink_result_t result = {.reason = NULL};
     object_t *object = &file->object;
-    char why[120];
 
     file->flushing = 0;
     if (status != APR_SUCCESS) {
-        result.reason = apr_psprintf(file->scratch, "%s: %s", what, apr_strerror(status, why, sizeof(why)));
-        result.advice = cs_disk_advice(status);
+        result.reason = reason_of(file, status, what);
+        result.advice = advice_on(status);
+        result.maybe_taken = published;
     }
     while (!APR_RING_EMPTY(&object->batches, cs_batch_t, link)) {
         cs_batch_t *batch = APR_RING_FIRST(&object->batches);
@@ -74,16 +101,36 @@ static void finish_batches(file_sink_t *file, apr_status_t status, const char *w
 
 /* --- an object --- */
 
+/* Opens the temporary file, and empties it once it is ours. EWOULDBLOCK: it is another sender's, or has just been. */
+static apr_status_t open_partial(int *fd, const char *path)
+{
+    apr_status_t status = APR_SUCCESS;
+
+    *fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+    if (*fd < 0)
+        return errno;
+    if (flock(*fd, LOCK_EX | LOCK_NB) != 0)
+        status = errno;
+    else if (!cs_disk_still_at(path, *fd)) /* published in between: it is an object now */
+        status = EWOULDBLOCK;
+    else if (ftruncate(*fd, 0) != 0)
+        status = errno;
+    if (status != APR_SUCCESS) {
+        close(*fd);
+        *fd = -1;
+    }
+    return status;
+}
+
 static apr_status_t open_object(file_sink_t *file)
 {
     object_t *object = &file->object;
     apr_status_t status = apr_dir_make_recursive(file->stream->path, APR_FPROT_OS_DEFAULT, file->scratch);
 
+    if (status == APR_SUCCESS)
+        status = open_partial(&object->fd, file->partial);
     if (status != APR_SUCCESS)
         return status;
-    object->fd = open(file->partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
-    if (object->fd < 0)
-        return errno;
     object->size = 0;
     object->opened = apr_time_now();
     object->finish = cs_monotonic() + file->stream->interval;
@@ -121,30 +168,37 @@ static const char *object_name(const file_sink_t *file, const apr_time_exp_t *ut
                         utc->tm_mon + 1, utc->tm_mday, utc->tm_hour, utc->tm_min, utc->tm_sec, uuid);
 }
 
-static apr_status_t publish_object(file_sink_t *file)
+/* The lock is held until the name is another one. */
+static apr_status_t publish_object(int *published, file_sink_t *file)
 {
     object_t *object = &file->object;
     apr_status_t status = fdatasync(object->fd) == 0 ? APR_SUCCESS : errno;
-    const char *directory, *path;
+    const char *directory;
     apr_time_exp_t utc;
 
+    *published = 0;
     apr_time_exp_gmt(&utc, object->opened);
+    if (status == APR_SUCCESS)
+        status = object_directory(&directory, file, &utc);
+    if (status == APR_SUCCESS && !cs_disk_still_at(file->partial, object->fd))
+        status = ENOENT; /* what is there now, if anything, is another's */
+    if (status == APR_SUCCESS) {
+        const char *path = apr_pstrcat(file->scratch, directory, "/", object_name(file, &utc), NULL);
+        *published = rename(file->partial, path) == 0;
+        status = *published ? APR_SUCCESS : errno;
+    }
     if (close(object->fd) != 0 && status == APR_SUCCESS)
         status = errno;
     object->fd = -1;
-    if (status == APR_SUCCESS)
-        status = object_directory(&directory, file, &utc);
-    if (status != APR_SUCCESS)
-        return status;
-    path = apr_pstrcat(file->scratch, directory, "/", object_name(file, &utc), NULL);
-    if (rename(file->partial, path) != 0)
-        return errno;
-    return sync_folders(file, directory);
+    return status == APR_SUCCESS ? sync_folders(file, directory) : status;
 }
 
 static void finish_object(file_sink_t *file)
 {
-    finish_batches(file, publish_object(file), apr_pstrcat(file->scratch, "an object in ", file->stream->path, NULL));
+    int published;
+    apr_status_t status = publish_object(&published, file);
+
+    finish_batches(file, status, apr_pstrcat(file->scratch, "an object in ", file->stream->path, NULL), published);
     apr_pool_clear(file->scratch);
 }
 
@@ -153,7 +207,7 @@ static void drop_object(file_sink_t *file, apr_status_t status)
     if (file->object.fd >= 0)
         close(file->object.fd);
     file->object.fd = -1;
-    finish_batches(file, status, file->partial);
+    finish_batches(file, status, file->partial, 0);
     apr_pool_clear(file->scratch);
 }
 

@@ -138,3 +138,23 @@ def test_more_than_the_queue_can_ever_hold(fake, keys):
         assert server.expected_errors[0] in server.log()
         assert server.post(A).status == 200
         wait_for(lambda: delivered_by(fake) == [record(A)])
+
+
+# --- two servers with a stream of one name into one folder ---
+
+def test_two_queues_into_one_folder():
+    """One of them waits for the other: neither writes over what the other counts as delivered."""
+    stream = 'ClickstreamStream clicks file "path={}/objects" queue=1M linger=1ms interval={}'
+    with Httpd(stream.format("@ROOT@", "1h")) as first, Httpd(stream.format(first.root, "50ms")) as second:
+        second.expected_errors = ["delivery has failed"]
+        for number in range(5):
+            assert first.post(event(f'"value":{number}')).status == 200
+        wait_for(lambda: [path.stat().st_size for path in (first.root / "objects").glob(".clicks.partial")] > [0],
+                 what="the object of the first")
+        assert second.post(A).status == 200
+        wait_for(lambda: "/objects/.clicks.partial: another sender is writing it; two queues have a stream of this name "
+                 "and path=: write another path= for one of them" in second.log(), what="word of it")
+        first.stop()
+        wait_for(lambda: len(first.delivered_lines()) == 6, 60, "all events")
+        assert sorted(first.delivered_lines()) == sorted(
+            map(record, [A, *(event(f'"value":{number}') for number in range(5))]))

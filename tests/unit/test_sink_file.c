@@ -3,11 +3,13 @@
 #include "unit.h"
 
 #include <apr_file_io.h>
+#include <apr_portable.h>
 #include <apr_strings.h>
 #include <glob.h>
 #include <regex.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -381,6 +383,59 @@ START_TEST(gives_back_where_it_cannot_publish)
 }
 END_TEST
 
+/* The object is there; its folder cannot be synced, as there is no descriptor to open it with. */
+START_TEST(says_that_a_published_object_may_come_twice)
+{
+    const char *folder = test_folder();
+    cs_sink_t *sink = new_sink(folder, PATIENT);
+    struct rlimit limit;
+    rlim_t before;
+
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    before = limit.rlim_cur;
+    send_events(sink, "one");
+    limit.rlim_cur = 0;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    finish(sink);
+    limit.rlim_cur = before;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    ck_assert_int_eq(back.delivered, 0);
+    ck_assert_int_eq(back.retried, 1);
+    ck_assert_int_eq(back.last.maybe_taken, 1);
+    ck_assert_str_eq(test_read(only_object(folder)), "one\n");
+    send_events(sink, "one");
+    finish(sink);
+    ck_assert_int_eq(back.delivered, 1);
+    ck_assert_int_eq(back.last.maybe_taken, 0);
+    ck_assert_int_eq(objects_in(folder)->nelts, 2);
+}
+END_TEST
+
+/* An event in a file that was cut while it is mapped, as a queue's may be. */
+START_TEST(gives_back_what_cannot_be_read)
+{
+    const char *folder = test_folder(), *path = apr_pstrcat(pool, test_folder(), "/cut", NULL);
+    cs_sink_t *sink = new_sink(folder, PATIENT);
+    cs_batch_t *batch = cs_batch_create(&sink->limits, 4, pool);
+    apr_file_t *file;
+    apr_os_file_t fd;
+    char *page;
+
+    ck_assert_int_eq(
+        apr_file_open(&file, path, APR_FOPEN_READ | APR_FOPEN_WRITE | APR_FOPEN_CREATE, APR_FPROT_OS_DEFAULT, pool),
+        APR_SUCCESS);
+    apr_os_file_get(&fd, file);
+    page = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+    ck_assert_ptr_ne(page, MAP_FAILED);
+    ck_assert_int_eq(cs_batch_add(batch, &sink->limits, (cs_batch_event_t){.data = {page, 5}}), 1);
+    sink->send(sink, batch);
+    check_given_back(folder, 1, "Bad address");
+    ck_assert_msg(strstr(back.last.advice, "the queue's file"), "%s", back.last.advice);
+    munmap(page, 4096);
+    apr_file_close(file);
+}
+END_TEST
+
 START_TEST(follows_no_link)
 {
     const char *folder = test_folder(), *target = apr_pstrcat(pool, test_folder(), "/target", NULL);
@@ -390,6 +445,66 @@ START_TEST(follows_no_link)
     send_events(sink, "one");
     check_given_back(folder, 1, ".clicks.partial");
     ck_assert_int_ne(access(target, F_OK), 0);
+}
+END_TEST
+
+/* --- two queues with one name and one folder: each has its own sender, and neither loses anything by the other --- */
+
+static void send_apart(cs_sink_t *sink, const char *events, int *delivered, int *retried)
+{
+    int before[2] = {back.delivered, back.retried};
+
+    send_events(sink, events);
+    finish(sink);
+    *delivered = back.delivered - before[0];
+    *retried = back.retried - before[1];
+}
+
+START_TEST(leaves_the_object_of_another)
+{
+    const char *folder = test_folder(), *first;
+    cs_sink_t *other = new_sink(folder, PATIENT), *sink = new_sink(folder, PATIENT);
+    int delivered, retried;
+
+    send_events(other, "one two");
+    for (int i = 0; i < 2; i++) { /* it may try again and again */
+        send_apart(sink, "three", &delivered, &retried);
+        ck_assert_int_eq(delivered, 0);
+        ck_assert_int_eq(retried, 1);
+        ck_assert_msg(strstr(back.reason, "/.clicks.partial: another sender is writing it"), "%s", back.reason);
+        ck_assert_msg(strstr(back.last.advice, "write another path="), "%s", back.last.advice);
+        ck_assert_int_eq(back.last.maybe_taken, 0);
+    }
+    send_events(other, "four");
+    finish(other);
+    ck_assert_int_eq(back.delivered, 2);
+    first = only_object(folder);
+    ck_assert_str_eq(test_read(first), "one\ntwo\nfour\n");
+    send_apart(sink, "three", &delivered, &retried);
+    ck_assert_int_eq(delivered, 1);
+    ck_assert_int_eq(objects_in(folder)->nelts, 2);
+    ck_assert_str_eq(test_read(first), "one\ntwo\nfour\n");
+    ck_assert_int_eq(has_partial(folder), 0);
+}
+END_TEST
+
+/* Somebody removes the temporary file, and the other one makes its own in that place. */
+START_TEST(publishes_nothing_of_another)
+{
+    const char *folder = test_folder();
+    cs_sink_t *sink = new_sink(folder, PATIENT), *other = new_sink(folder, PATIENT);
+
+    send_events(sink, "one");
+    ck_assert_int_eq(unlink(apr_pstrcat(pool, folder, "/.clicks.partial", NULL)), 0);
+    send_events(other, "two");
+    finish(sink);
+    ck_assert_int_eq(back.delivered, 0);
+    ck_assert_int_eq(back.retried, 1);
+    ck_assert_int_eq(back.last.maybe_taken, 0);
+    ck_assert_int_eq(objects_in(folder)->nelts, 0);
+    finish(other);
+    ck_assert_int_eq(back.delivered, 1);
+    ck_assert_str_eq(test_read(only_object(folder)), "two\n");
 }
 END_TEST
 
@@ -416,7 +531,18 @@ static TCase *trouble_case(void)
     tcase_add_test(tests, gives_back_where_it_cannot_write);
     tcase_add_test(tests, gives_back_where_the_room_ends);
     tcase_add_test(tests, gives_back_where_it_cannot_publish);
+    tcase_add_test(tests, says_that_a_published_object_may_come_twice);
+    tcase_add_test(tests, gives_back_what_cannot_be_read);
     tcase_add_test(tests, follows_no_link);
+    return tests;
+}
+
+static TCase *two_case(void)
+{
+    TCase *tests = test_case("two");
+
+    tcase_add_test(tests, leaves_the_object_of_another);
+    tcase_add_test(tests, publishes_nothing_of_another);
     return tests;
 }
 
@@ -426,5 +552,6 @@ Suite *sink_file_suite(void)
 
     suite_add_tcase(suite, objects_case());
     suite_add_tcase(suite, trouble_case());
+    suite_add_tcase(suite, two_case());
     return suite;
 }
