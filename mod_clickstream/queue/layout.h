@@ -52,9 +52,10 @@ typedef struct header_t {
     apr_uint64_t owner_deaths;
     apr_uint64_t counters[CS_QUEUE_COUNTERS];
     /* All are 0 in files of before they were there. */
-    apr_uint32_t retired; /* RETIRED_… */
-    apr_uint32_t syncs;   /* that have ended, well or not: what others wait for */
-    apr_uint32_t lives;   /* another number whenever the file is made or recovered */
+    apr_uint32_t retired;  /* RETIRED_… */
+    apr_uint32_t syncs;    /* that have ended, well or not: what others wait for */
+    apr_uint32_t lives;    /* another number whenever the file is made or recovered */
+    apr_uint64_t unsynced; /* of what is before this position something may never get to the disk: a sync failed */
 } header_t;
 _Static_assert(sizeof(header_t) <= BOARD_OFFSET, "the header leaves the board its half");
 /* A disk writes 512 bytes whole or not at all. In two of them, one ledger could be lost and the other one be old. */

@@ -142,6 +142,20 @@ frame_t *queue_write_frame(cs_queue_t *queue, apr_uint64_t position, cs_span_t d
     return frame;
 }
 
+/* The kernel tells of pages that it could not write once, to each who has the file open, and counts them as written:
+ * the next sync succeeds without them. What was appended by now may be in such a page, also what came during the sync;
+ * so nobody promises any of it, in no process. Should this one die here, the others are told of it by their own syncs.
+ */
+static void fail_sync(cs_queue_t *queue)
+{
+    ledger_t ledger;
+
+    if (lock_ledger(&ledger, queue) != APR_SUCCESS)
+        return; /* it is broken, and nothing is promised any more */
+    queue_unlock(queue);
+    __atomic_store_n(&queue->header->unsynced, ledger.head, __ATOMIC_RELEASE);
+}
+
 /* We have the `syncing` lock. */
 static apr_status_t sync_file(cs_queue_t *queue)
 {
@@ -152,10 +166,12 @@ static apr_status_t sync_file(cs_queue_t *queue)
         return status;
     queue_unlock(queue);
     queue_step();
-    if (fdatasync(queue->fd) == 0)
-        __atomic_store_n(&queue->header->synced, ledger.head, __ATOMIC_RELEASE);
-    else
+    if (fdatasync(queue->fd) != 0) {
         status = errno;
+        fail_sync(queue);
+    }
+    else
+        __atomic_store_n(&queue->header->synced, ledger.head, __ATOMIC_RELEASE);
     queue_step();
     return status;
 }
@@ -174,18 +190,30 @@ static void tell_of_sync(header_t *header)
     syscall(SYS_futex, &header->syncs, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
+/* What became of all before `position`; AGAIN: no sync for it has ended yet. What failed is looked at last, as a later
+ * sync that succeeds comes after it, and mends nothing. */
+static apr_status_t sync_result(const header_t *header, apr_uint64_t position)
+{
+    int synced = __atomic_load_n(&header->synced, __ATOMIC_ACQUIRE) >= position;
+
+    if (__atomic_load_n(&header->unsynced, __ATOMIC_ACQUIRE) >= position)
+        return EIO;
+    return synced ? APR_SUCCESS : AGAIN;
+}
+
 /* Group commit: whoever gets the lock syncs for all that have appended by then; the others wait for its end, rather
  * than for the lock, which those would get first that come with something new. */
 static apr_status_t sync_up_to(cs_queue_t *queue, apr_uint64_t position)
 {
     header_t *header = queue->header;
     apr_time_t until = 0;
+    apr_status_t status;
 
-    while (__atomic_load_n(&header->synced, __ATOMIC_ACQUIRE) < position) {
+    while ((status = sync_result(header, position)) == AGAIN) {
         apr_uint32_t ended = __atomic_load_n(&header->syncs, __ATOMIC_ACQUIRE);
-        apr_status_t status = locked(queue, &header->syncing, pthread_mutex_trylock(&header->syncing));
+        status = locked(queue, &header->syncing, pthread_mutex_trylock(&header->syncing));
         if (status == APR_SUCCESS) {
-            if (__atomic_load_n(&header->synced, __ATOMIC_ACQUIRE) < position)
+            if ((status = sync_result(header, position)) == AGAIN)
                 status = sync_file(queue);
             pthread_mutex_unlock(&header->syncing);
             tell_of_sync(header);
@@ -198,7 +226,7 @@ static apr_status_t sync_up_to(cs_queue_t *queue, apr_uint64_t position)
         if (status != APR_SUCCESS)
             return status;
     }
-    return APR_SUCCESS;
+    return status;
 }
 
 apr_status_t queue_sync(cs_queue_t *queue)

@@ -48,7 +48,8 @@ void cs_queue_close(cs_queue_t *queue);
 
 /* Appends all records or none.
  * APR_ENOSPC: there is no room now. APR_EINVAL: there will never be. Others: the file cannot be used, and what of it
- * was appended is uncertain. */
+ * was appended is uncertain. A sync that fails is an error of each append that it may have been for, in any process;
+ * their records are in the queue all the same, and will be delivered unless power is lost before. */
 apr_status_t cs_queue_append(cs_queue_t *queue, const cs_span_t *records, int count, apr_time_t now);
 
 /* What the queue counts. The counters below are kept for others, who give them their meaning. */

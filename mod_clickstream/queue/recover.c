@@ -118,6 +118,7 @@ apr_status_t queue_recover(cs_queue_t *queue, const char *name, const cs_log_t *
         cs_log(log, CS_LOG_INFO, APR_SUCCESS, "stream %s: %" APR_UINT64_T_FMT " events are in its queue from before",
                name, found);
     queue->header->synced = 0;
+    queue->header->unsynced = 0; /* the head may be before it again */
     queue->header->retired = RETIRED_NOT;
     queue->header->lives++;
     queue_step();

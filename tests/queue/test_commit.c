@@ -5,9 +5,11 @@
 
 #include <apr_strings.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,9 +18,11 @@
 #define SYNC_MS 4
 #define APPENDS 40 /* by each thread */
 #define THREADS_MOST 64
+#define FIRST_DATA (65536 + 32) /* in the file, behind its header and the first frame's */
 
 static cs_queue_options_t options;
 static cs_queue_t *queue;
+static const char *folder;
 static int syncs;
 static int error;
 
@@ -46,11 +50,17 @@ static void *append_many(void *failed)
     return NULL;
 }
 
+static void open_queue_in(const char *directory)
+{
+    options =
+        (cs_queue_options_t){.directory = directory, .name = "clicks", .capacity = 1 << 20, .synced = 1, .watched = 1};
+    ck_assert_int_eq(cs_queue_open(&queue, &options, &steps_log), APR_SUCCESS);
+}
+
 static void open_queue(void)
 {
-    options = (cs_queue_options_t){
-        .directory = steps_folder(), .name = "clicks", .capacity = 1 << 20, .synced = 1, .watched = 1};
-    ck_assert_int_eq(cs_queue_open(&queue, &options, &steps_log), APR_SUCCESS);
+    folder = steps_folder();
+    open_queue_in(folder);
 }
 
 static int syncs_of(int threads)
@@ -183,6 +193,121 @@ START_TEST(an_append_that_may_be_too_late)
 }
 END_TEST
 
+/* --- a sync that fails once: Linux tells of pages that it could not write, and has forgotten them at the next sync ---
+ */
+
+#define WAITERS 8
+static apr_uint64_t gathered; /* how many appends the one sync that fails is for, at the least */
+
+static int fails_once(void)
+{
+    cs_queue_stats_t stats = {.appended = 0};
+
+    if (__atomic_add_fetch(&syncs, 1, __ATOMIC_RELAXED) > 1)
+        return 0;
+    while (stats.appended < gathered) {
+        ck_assert_int_eq(cs_queue_stats(&stats, queue), APR_SUCCESS);
+        nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+    }
+    return EIO;
+}
+
+static void *append_one(void *status)
+{
+    *(apr_status_t *)status = cs_queue_append(queue, &(cs_span_t){"event", 5}, 1, 1);
+    return NULL;
+}
+
+static void begin_to_fail(apr_uint64_t appends)
+{
+    syncs = 0;
+    gathered = appends;
+    steps_sync = fails_once;
+}
+
+/* All but the first append while the disk is at work. */
+START_TEST(a_failure_is_for_all_who_wait)
+{
+    apr_status_t results[WAITERS], after = APR_EGENERAL;
+    pthread_t ids[WAITERS];
+    cs_queue_stats_t stats;
+
+    open_queue();
+    begin_to_fail(WAITERS);
+    for (int i = 0; i < WAITERS; i++)
+        ck_assert_int_eq(pthread_create(&ids[i], NULL, append_one, &results[i]), 0);
+    for (int i = 0; i < WAITERS; i++)
+        pthread_join(ids[i], NULL);
+    for (int i = 0; i < WAITERS; i++)
+        ck_assert_int_eq(results[i], EIO);
+    ck_assert_int_eq(syncs, 1); /* there is nothing to be had from another one */
+    append_one(&after);
+    ck_assert_int_eq(after, APR_SUCCESS);
+    ck_assert_int_eq(cs_queue_stats(&stats, queue), APR_SUCCESS);
+    ck_assert_int_eq((int)stats.waiting, WAITERS + 1); /* they are delivered, if no power is lost */
+    steps_sync = NULL;
+    cs_queue_close(queue);
+}
+END_TEST
+
+/* It waits for the sync of the first process, which fails. Its own disk says yes, and so does the next one of the
+ * first: neither is for its event. */
+START_TEST(a_failure_is_for_other_processes)
+{
+    apr_status_t first, second;
+    int status;
+    pid_t other;
+
+    open_queue();
+    begin_to_fail(2);
+    other = fork();
+    ck_assert_int_ge(other, 0);
+    if (other == 0) {
+        cs_queue_stats_t stats = {.appended = 0};
+        cs_queue_close(queue);
+        open_queue_in(folder);
+        while (stats.appended < 1)
+            cs_queue_stats(&stats, queue);
+        syncs = 1; /* what failed, failed elsewhere */
+        append_one(&first);
+        _exit(first == EIO ? 0 : 1);
+    }
+    append_one(&first);
+    append_one(&second);
+    ck_assert_int_eq(waitpid(other, &status, 0), other);
+    ck_assert_int_eq(first, EIO);
+    ck_assert_int_eq(second, APR_SUCCESS);
+    ck_assert_int_eq(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 0);
+    steps_sync = NULL;
+    cs_queue_close(queue);
+}
+END_TEST
+
+/* Power is lost, and what had failed is cut off: the next event has the same place, and not the same fate. */
+START_TEST(a_failure_is_over_with_a_recovery)
+{
+    cs_queue_stats_t stats;
+    apr_status_t status;
+    int fd;
+
+    open_queue();
+    begin_to_fail(0);
+    append_one(&status);
+    ck_assert_int_eq(status, EIO);
+    cs_queue_close(queue);
+    fd = open(apr_pstrcat(pool, folder, "/clicks.queue", NULL), O_WRONLY);
+    ck_assert_int_eq(pwrite(fd, "other", 5, FIRST_DATA), 5);
+    close(fd);
+    open_queue_in(folder);
+    ck_assert_int_eq(cs_queue_stats(&stats, queue), APR_SUCCESS);
+    ck_assert_int_eq((int)stats.lost, 1);
+    append_one(&status);
+    ck_assert_int_eq(status, APR_SUCCESS);
+    steps_sync = NULL;
+    cs_queue_close(queue);
+}
+END_TEST
+
 Suite *commit_suite(void)
 {
     Suite *suite = suite_create("commit");
@@ -192,6 +317,9 @@ Suite *commit_suite(void)
     tcase_add_test(tests, a_sync_that_fails);
     tcase_add_test(tests, a_queue_that_moves);
     tcase_add_test(tests, an_append_that_may_be_too_late);
+    tcase_add_test(tests, a_failure_is_for_all_who_wait);
+    tcase_add_test(tests, a_failure_is_for_other_processes);
+    tcase_add_test(tests, a_failure_is_over_with_a_recovery);
     suite_add_tcase(suite, tests);
     return suite;
 }
