@@ -48,6 +48,9 @@ const cs_stream_t *ctl_stream(ctl_t *ctl, const char *name);
 /* The same, or all: an array of const cs_stream_t *. NULL when it has been said what to write instead. */
 apr_array_header_t *ctl_streams(ctl_t *ctl, const char *name);
 
+/* Complains of queues with something in them that belong to no stream of the configuration. */
+void ctl_tell_of_strays(const ctl_t *ctl);
+
 /* The queue's options; `existing` as in cs_queue_options_t. */
 cs_queue_options_t ctl_queue_options(const ctl_t *ctl, const cs_stream_t *stream, int existing);
 

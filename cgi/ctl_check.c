@@ -81,6 +81,7 @@ int ctl_check(ctl_t *ctl)
         ctl_complain("%s", error);
         return EX_CONFIG;
     }
+    ctl_tell_of_strays(ctl);
     puts("Syntax OK");
     return EX_OK;
 }

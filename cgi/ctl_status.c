@@ -134,5 +134,7 @@ int ctl_status(ctl_t *ctl)
         fputs(cs_status_json(&status, ctl->server.queue_dir, ctl->pool), stdout);
     else
         print_table(&status, ctl->pool);
+    if (!ctl->argument)
+        ctl_tell_of_strays(ctl);
     return result;
 }

@@ -13,6 +13,7 @@
 #include "common/conf.h"
 #include "ctl.h"
 #include "intake/intake.h"
+#include "intake/strays.h"
 
 int ctl_read_conf(ctl_t *ctl)
 {
@@ -79,6 +80,14 @@ apr_array_header_t *ctl_streams(ctl_t *ctl, const char *name)
     one = apr_array_make(ctl->pool, 1, sizeof(const cs_stream_t *));
     APR_ARRAY_PUSH(one, const cs_stream_t *) = stream;
     return one;
+}
+
+void ctl_tell_of_strays(const ctl_t *ctl)
+{
+    const apr_array_header_t *sentences = cs_strays(&ctl->server, ctl->conf, ctl->pool);
+
+    for (int i = 0; i < sentences->nelts; i++)
+        ctl_complain("%s", APR_ARRAY_IDX(sentences, i, const char *));
 }
 
 cs_queue_options_t ctl_queue_options(const ctl_t *ctl, const cs_stream_t *stream, int existing)

@@ -227,6 +227,9 @@ const char *cs_server_check_stream(const cs_server_t *server, const char *direct
 /* Whether it may be the name of an AWS region: that is a part of a host's name, so nothing else may be in it. */
 int cs_is_region(const char *text);
 
+/* Firehose's own rule for the name of a delivery stream; ours is a file's name too. */
+int cs_is_stream_name(const char *name);
+
 /* "clicks, trial": what is declared. */
 const char *cs_server_stream_names(const cs_server_t *server, apr_pool_t *pool);
 

@@ -51,9 +51,6 @@ apr_array_header_t *cs_value_array(void *settings, const cs_setting_t *row, apr_
 /* The row of that name, whatever its capital letters, or NULL. */
 const cs_setting_t *cs_setting_find(const cs_setting_t *table, const char *name);
 
-/* Firehose's own rule for the name of a delivery stream; ours is a file's name too. */
-int cs_is_stream_name(const char *name);
-
 /* Those below take what was written, and return NULL, or a sentence that says what to write instead. */
 const char *cs_value_read_number(apr_int64_t *value, const cs_setting_t *row, const char *word, apr_pool_t *pool);
 const char *cs_value_read_choice(apr_int64_t *value, const cs_setting_t *row, const char *word, apr_pool_t *pool);

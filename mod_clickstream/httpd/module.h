@@ -38,7 +38,8 @@ int cs_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, serv
 
 /* --- start.c: what the parent does, as root perhaps, before there are children --- */
 
-/* The post_config hook: makes the folders and gives them to httpd's user; starts up libcurl. */
+/* The post_config hook: makes the folders and gives them to httpd's user; warns of queues that belong to no stream any
+ * more; starts up libcurl. */
 int cs_start(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *server);
 
 /* --- child.c: the queues and the senders of one child process --- */

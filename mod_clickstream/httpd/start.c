@@ -1,4 +1,5 @@
-/* What the parent does before there are children: folders that httpd's user can write, and libcurl's start-up.
+/* What the parent does before there are children: folders that httpd's user can write, a word on queues that belong to
+ * no stream any more, and libcurl's start-up.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "httpd/module.h"
 
@@ -15,6 +16,7 @@
 
 #include "common/disk.h"
 #include "deliver/http.h"
+#include "intake/strays.h"
 
 static int refuse(server_rec *server, apr_status_t status, const char *sentence)
 {
@@ -99,6 +101,16 @@ static int check_room(apr_uint64_t *promised, server_rec *server, const cs_serve
                                stream->name, size, settings->queue_dir, room));
 }
 
+/* What waits in the queue of a stream that was removed or renamed goes nowhere, and no other line of the log says so.
+ */
+static void tell_of_strays(server_rec *server, const cs_server_t *settings, apr_pool_t *pool)
+{
+    const apr_array_header_t *sentences = cs_strays(settings, "httpd's configuration", pool);
+
+    for (int i = 0; i < sentences->nelts; i++)
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, server, "%s", APR_ARRAY_IDX(sentences, i, const char *));
+}
+
 static apr_status_t cleanup_http(void *unused)
 {
     (void)unused;
@@ -113,8 +125,11 @@ int cs_start(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec 
     int result;
 
     (void)plog;
-    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG || !settings->streams)
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG)
         return OK; /* at start httpd reads its configuration twice; this was the first time */
+    tell_of_strays(server, settings, ptemp);
+    if (!settings->streams)
+        return OK;
     result = make_directory(server, "ClickstreamQueueDir", settings->queue_dir, CS_DISK_PRIVATE, settings->queue_group,
                             ptemp);
     for (int i = 0; result == OK && i < settings->streams->nelts; i++) {

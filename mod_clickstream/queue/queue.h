@@ -40,6 +40,11 @@ typedef struct cs_queue_options_t {
  * unmap it in a cleanup that may run while a thread of this process holds one of its locks. */
 apr_status_t cs_queue_open(cs_queue_t **queue, const cs_queue_options_t *options, const cs_log_t *log);
 
+/* How many records wait in the queue at `path`, for one who only wants to know that. Reads the header and nothing else:
+ * makes, maps, locks and mends nothing, follows no symbolic link, and trusts nothing that it reads; so for any process,
+ * as root too, while others use the queue. Errors: what opening it says; APR_EGENERAL: it is no queue, or damaged. */
+apr_status_t cs_queue_glance(apr_uint64_t *waiting, const char *path);
+
 /* What the file of a queue of this capacity takes on the disk. */
 apr_int64_t cs_queue_file_size(apr_int64_t capacity);
 

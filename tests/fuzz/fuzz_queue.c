@@ -176,6 +176,14 @@ static void check_works(cs_queue_t *queue)
     FUZZ_CHECK(record.data.length == 5 && memcmp(record.data.at, "after", 5) == 0);
 }
 
+/* How many it says, have room in it. */
+static void check_glance(void)
+{
+    apr_uint64_t waiting;
+
+    FUZZ_CHECK(cs_queue_glance(&waiting, path_of_queue()) != APR_SUCCESS || waiting <= CAPACITY / FRAME_ALIGN);
+}
+
 FUZZ_TARGET(queue)
 {
     static unsigned runs;
@@ -205,6 +213,7 @@ FUZZ_TARGET(queue)
         fuzz_file("fuzz.queue", file, length);
     free(file);
     for (int again = 0; again < 2; again++) {
+        check_glance();
         queue = open_queue();
         FUZZ_CHECK(!cs_queue_is_broken(queue));
         use(queue);

@@ -201,7 +201,7 @@ def test_reload_with_other_streams(fake, keys, figures, mpm, sign):
     fake.set_streams(("clicks", "more", "third"))
     marks = []
     with Httpd(*configurations[0], mpm=mpm, environment=keys) as server:
-        server.expected_errors += [*OF_THE_DEAD, "keeps its"]
+        server.expected_errors += [*OF_THE_DEAD, "keeps its", "belongs to no ClickstreamStream"]
         with Load(server.port, total=10**9, largest=20, pause=0.004) as load:
             for turn in range(1, CRASHES + 1):
                 before, restarts = load.progress(), server.log().count("resuming normal operations")

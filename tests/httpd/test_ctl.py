@@ -282,6 +282,31 @@ def test_a_disk_with_too_little_room(folder, queues):
                      r"room for \d+: free some, or write a smaller queue=", complaints)
 
 
+# --- streams that are gone ---
+
+def test_what_waits_for_no_stream_any_more(folder, queues):
+    """Is told of by status and check, which look at all of the folder, and changes nothing else that they say."""
+    both = write_conf(folder, file_stream(folder), file_stream(folder, name="gone"), "ClickstreamDeliverTo clicks",
+                      name="both.conf")
+    conf = write_conf(folder, file_stream(folder))
+    assert ctl("requeue", "-s", "gone", save(folder / "saved", range(5)), conf=both)[0] == 0
+    before = (queues / "gone.queue").read_bytes()
+    line = (f"clickstreamctl: queue {queues}/gone.queue belongs to no ClickstreamStream of {conf}, and 5 events wait in "
+            "it: write the ClickstreamStream line of gone again until it is empty, or deliver them with clickstreamctl "
+            "-f FILE send gone, where FILE has that line and ClickstreamQueueDir\n")
+    assert ctl("check", conf=conf) == (0, "Syntax OK\n", line)
+    code, output, complaints = ctl("status", conf=conf)
+    assert (code, len(output.splitlines()), complaints) == (0, 2, line)
+    code, output, complaints = ctl("status", "--json", conf=conf)
+    assert (code, [stream["name"] for stream in json.loads(output)["streams"]], complaints) == (0, ["clicks"], line)
+    assert ctl("status", "clicks", conf=conf)[2] == ""  # who asks for one stream gets that
+    assert (queues / "gone.queue").read_bytes() == before
+    assert sorted(path.name for path in queues.iterdir()) == ["gone.queue"]
+    assert ctl("status", conf=both)[2] == ctl("check", conf=both)[2] == ""
+    assert ctl("send", "gone", conf=both) == (0, "", "")  # what it says to do
+    assert ctl("status", conf=conf)[2] == ctl("check", conf=conf)[2] == ""
+
+
 # --- without httpd ---
 
 def test_nothing_is_made_by_looking(folder, conf):

@@ -5,6 +5,7 @@ import pytest
 from cases import A, B, EVENT, event, padded, record, refusal
 from doors import PATH, Collector, location
 from server import HEADERS, Httpd, firehose_stream, wait_for
+from test_ctl import status
 
 # --- which stream, which settings ---
 
@@ -69,6 +70,45 @@ def test_settings_are_merged():
         found = [server.post(body, path=PATH + path, headers={**HEADERS, **headers}).status
                  for path, headers, body, _ in MERGES]
         assert found == [row[-1] for row in MERGES]
+
+
+# --- a stream that is taken out of the configuration while something waits for it ---
+
+def stray(folder, name, where, count):
+    return f"queue {folder}/{name}.queue belongs to no ClickstreamStream of {where}, and {count} events wait in it: "
+
+
+def reload(server, *configuration):
+    before = server.log().count("resuming normal operations")
+    server.configure(*configuration)
+    server.graceful()
+    wait_for(lambda: server.log().count("resuming normal operations") > before, what="the reload")
+
+
+def test_a_stream_that_is_renamed(fake, keys):
+    fake.set_streams(("a", "b"))
+    streams = {name: firehose_stream(fake, "queue=1M linger=1ms", name) for name in ("a", "b")}
+    with Httpd(streams["a"], environment=keys) as server:
+        server.expected_errors = ["delivery has failed", "belongs to no ClickstreamStream"]
+        line = stray(server.queues, "a", "httpd's configuration", 5)
+        fake.faults([{"kind": "status", "code": 500}])
+        for number in range(5):
+            assert server.post(event(f'"value":{number}')).status == 200
+        reload(server, streams["b"])
+        assert server.log().count(line) == 1
+        assert "write the ClickstreamStream line of a again until it is empty" in server.log()
+        assert server.post(A).status == 200  # goes to b
+        reload(server, streams["b"])
+        assert server.log().count(line) == 2, "at each start, until something is done about it"
+        fake.faults([])
+        wait_for(lambda: delivered_by(fake) == [record(A)], what="the other stream's")
+        reload(server, streams["a"] + "\n" + streams["b"], "ClickstreamDeliverTo b")
+        wait_for(lambda: len(delivered_by(fake)) == 6, 60, "what had waited")
+        assert sorted(delivered_by(fake)[1:]) == [record(event(f'"value":{number}')) for number in range(5)]
+        conf = server.root / "httpd.conf"
+        wait_for(lambda: status(conf)["a"]["waiting"] == 0, what="its acknowledgement")
+        reload(server, streams["b"])
+        assert server.log().count("belongs to no ClickstreamStream") == 2, "nothing is said of one that is empty"
 
 
 # --- a queue that is full ---

@@ -68,6 +68,7 @@ TCase *test_case(const char *name);
     X(queue_recovery)                                                                                                  \
     X(queue_succeed)                                                                                                   \
     X(intake)                                                                                                          \
+    X(strays)                                                                                                          \
     X(backoff)                                                                                                         \
     X(report)                                                                                                          \
     X(batch)                                                                                                           \
