@@ -33,9 +33,9 @@ apr_uint64_t queue_ledger_checksum(const ledger_t *ledger)
     return add_bytes(FNV_OFFSET, (const char *)ledger, offsetof(ledger_t, checksum));
 }
 
-apr_uint64_t queue_frame_checksum(const frame_t *frame)
+apr_uint64_t queue_frame_checksum(const frame_t *frame, apr_uint32_t size)
 {
-    apr_uint64_t sum = add(add(add(FNV_OFFSET, frame->position), (apr_uint64_t)frame->queued_at), frame->size);
+    apr_uint64_t sum = add(add(add(FNV_OFFSET, frame->position), (apr_uint64_t)frame->queued_at), size);
 
-    return add_bytes(sum, (const char *)(frame + 1), frame->size);
+    return add_bytes(sum, (const char *)(frame + 1), size);
 }

@@ -106,6 +106,12 @@ static inline frame_t *frame_at(const cs_queue_t *queue, apr_uint64_t position)
     return (frame_t *)(void *)(queue->ring + position % queue->capacity);
 }
 
+/* Read once, checked, and only then used: whoever can write to the file may change it in between. */
+static inline apr_uint32_t frame_size(const frame_t *frame)
+{
+    return __atomic_load_n(&frame->size, __ATOMIC_RELAXED);
+}
+
 /* Or stuck: either way nothing is promised or delivered. */
 static inline int is_broken(const cs_queue_t *queue)
 {
@@ -145,9 +151,9 @@ void queue_step(void);
 #define queue_step() ((void)0)
 #endif
 
-/* checksum.c: to tell a torn page, not a forger. */
+/* checksum.c: to tell a torn page, not a forger. `size` is the frame's, as it was checked. */
 apr_uint64_t queue_ledger_checksum(const ledger_t *ledger);
-apr_uint64_t queue_frame_checksum(const frame_t *frame);
+apr_uint64_t queue_frame_checksum(const frame_t *frame, apr_uint32_t size);
 
 /* queue.c */
 /* Takes `lock`. APR_TIMEUP: it was not to be had within `wait`, and the queue is stuck. */
@@ -164,8 +170,8 @@ frame_t *queue_write_frame(cs_queue_t *queue, apr_uint64_t position, cs_span_t d
 apr_status_t queue_recover(cs_queue_t *queue, const char *name, const cs_log_t *log);
 apr_status_t queue_init_mutexes(header_t *header);
 int queue_ledger_whole(const ledger_t *ledger, apr_size_t capacity);
-/* The next whole frame from `position` on, or `head`. */
-apr_uint64_t queue_next_whole(const cs_queue_t *queue, apr_uint64_t position, apr_uint64_t head);
+/* The next whole frame from `position` on, and its size; or `head`. */
+apr_uint64_t queue_next_whole(apr_uint32_t *size, const cs_queue_t *queue, apr_uint64_t position, apr_uint64_t head);
 
 /* guard.c: from now on a page of this mapping that is gone from the file breaks the queue, and not the process. */
 void queue_guard(cs_queue_t *queue);

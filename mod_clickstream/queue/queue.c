@@ -100,12 +100,14 @@ static apr_status_t lock_ledger(ledger_t *ledger, cs_queue_t *queue)
     return APR_SUCCESS;
 }
 
-/* The frame at `position`, which is before `head`. NULL: there is none, so somebody wrote over the file. */
-static frame_t *checked_frame(cs_queue_t *queue, apr_uint64_t position, apr_uint64_t head)
+/* The frame at `position`, which is before `head`, and its size. NULL: there is none, so somebody wrote over the file.
+ */
+static frame_t *checked_frame(apr_uint32_t *size, cs_queue_t *queue, apr_uint64_t position, apr_uint64_t head)
 {
     frame_t *frame = frame_at(queue, position);
 
-    if (frame->position == position && frame_room(frame->size) <= head - position)
+    *size = frame_size(frame);
+    if (frame->position == position && frame_room(*size) <= head - position)
         return frame;
     set_broken(queue);
     return NULL;
@@ -138,7 +140,7 @@ frame_t *queue_write_frame(cs_queue_t *queue, apr_uint64_t position, cs_span_t d
     queue_step();
     memcpy(frame + 1, data.at, data.length);
     queue_step();
-    frame->checksum = queue_frame_checksum(frame);
+    frame->checksum = queue_frame_checksum(frame, (apr_uint32_t)data.length);
     return frame;
 }
 
@@ -326,9 +328,10 @@ void *cs_queue_board(const cs_queue_t *queue)
 /* Looks for the next waiting record from `*cursor` on, for at most ADVANCE_STEP frames, and copies it where `room` has
  * room for it. Returns 0 where there is none. `record->data.at` is NULL where there was no room, or where the search
  * has to go on: then `data.length` is the room that is needed. */
-static int peek_step(cs_queue_record_t *record, cs_queue_t *queue, apr_uint64_t *cursor, char *room, apr_size_t size)
+static int peek_step(cs_queue_record_t *record, cs_queue_t *queue, apr_uint64_t *cursor, char *room, apr_size_t most)
 {
     const frame_t *frame;
+    apr_uint32_t size;
     ledger_t ledger;
     int left = ADVANCE_STEP;
 
@@ -337,15 +340,14 @@ static int peek_step(cs_queue_record_t *record, cs_queue_t *queue, apr_uint64_t 
         return 0;
     if (*cursor < ledger.tail)
         *cursor = ledger.tail;
-    for (; left && *cursor < ledger.head && (frame = checked_frame(queue, *cursor, ledger.head)); left--) {
+    for (; left && *cursor < ledger.head && (frame = checked_frame(&size, queue, *cursor, ledger.head)); left--) {
         if (__atomic_load_n(&frame->state, __ATOMIC_RELAXED) == FRAME_WAITING) {
-            *record =
-                (cs_queue_record_t){.position = *cursor, .data = {NULL, frame->size}, .queued_at = frame->queued_at};
-            if (frame->size <= size)
-                record->data.at = memcpy(room, frame + 1, frame->size);
+            *record = (cs_queue_record_t){.position = *cursor, .data = {NULL, size}, .queued_at = frame->queued_at};
+            if (size <= most)
+                record->data.at = memcpy(room, frame + 1, size);
             break;
         }
-        *cursor += frame_room(frame->size);
+        *cursor += frame_room(size);
     }
     left = *cursor < ledger.head && !is_broken(queue);
     queue_unlock(queue);
@@ -390,6 +392,7 @@ void cs_queue_sender_unlock(cs_queue_t *queue)
 int cs_queue_read(cs_queue_record_t *records, int most, cs_queue_t *queue, apr_uint64_t *cursor)
 {
     const frame_t *frame;
+    apr_uint32_t size;
     ledger_t ledger;
     int count = 0;
 
@@ -398,11 +401,11 @@ int cs_queue_read(cs_queue_record_t *records, int most, cs_queue_t *queue, apr_u
     queue_unlock(queue);
     if (*cursor < ledger.tail)
         *cursor = ledger.tail;
-    while (count < most && *cursor < ledger.head && (frame = checked_frame(queue, *cursor, ledger.head))) {
+    while (count < most && *cursor < ledger.head && (frame = checked_frame(&size, queue, *cursor, ledger.head))) {
         if (__atomic_load_n(&frame->state, __ATOMIC_RELAXED) == FRAME_WAITING)
             records[count++] = (cs_queue_record_t){
-                .position = *cursor, .data = {(const char *)(frame + 1), frame->size}, .queued_at = frame->queued_at};
-        *cursor += frame_room(frame->size);
+                .position = *cursor, .data = {(const char *)(frame + 1), size}, .queued_at = frame->queued_at};
+        *cursor += frame_room(size);
     }
     return is_broken(queue) ? 0 : count;
 }
@@ -444,21 +447,23 @@ static apr_uint32_t settled_as(const frame_t *frame, apr_uint64_t tail, delivere
 static int pass_settled(ledger_t *next, cs_queue_t *queue, delivered_t *delivered)
 {
     const frame_t *frame;
+    apr_uint32_t size;
     int passed = 0;
 
-    while (passed < ADVANCE_STEP && next->tail < next->head && (frame = checked_frame(queue, next->tail, next->head))) {
+    while (passed < ADVANCE_STEP && next->tail < next->head &&
+           (frame = checked_frame(&size, queue, next->tail, next->head))) {
         apr_uint32_t as = settled_as(frame, next->tail, delivered);
         if (as == FRAME_WAITING)
             break;
         if (as == FRAME_DELIVERED) {
             next->delivered++;
-            next->delivered_bytes += frame->size;
+            next->delivered_bytes += size;
         }
         else if (as == FRAME_REJECTED) {
             next->rejected++;
-            next->rejected_bytes += frame->size;
+            next->rejected_bytes += size;
         }
-        next->tail += frame_room(frame->size);
+        next->tail += frame_room(size);
         passed++;
     }
     return passed;

@@ -53,17 +53,18 @@ static int choose_ledger(cs_queue_t *queue)
     return 1;
 }
 
-static int frame_whole(const cs_queue_t *queue, apr_uint64_t position, apr_uint64_t head)
+static int frame_whole(apr_uint32_t *size, const cs_queue_t *queue, apr_uint64_t position, apr_uint64_t head)
 {
     const frame_t *frame = frame_at(queue, position);
 
-    return frame->position == position && frame_room(frame->size) <= head - position && frame->state <= FRAME_SKIPPED &&
-           frame->checksum == queue_frame_checksum(frame);
+    *size = frame_size(frame);
+    return frame->position == position && frame_room(*size) <= head - position && frame->state <= FRAME_SKIPPED &&
+           frame->checksum == queue_frame_checksum(frame, *size);
 }
 
-apr_uint64_t queue_next_whole(const cs_queue_t *queue, apr_uint64_t position, apr_uint64_t head)
+apr_uint64_t queue_next_whole(apr_uint32_t *size, const cs_queue_t *queue, apr_uint64_t position, apr_uint64_t head)
 {
-    while (position < head && !frame_whole(queue, position, head))
+    while (position < head && !frame_whole(size, queue, position, head))
         position += FRAME_ALIGN;
     return position;
 }
@@ -82,6 +83,7 @@ static void skip(cs_queue_t *queue, apr_uint64_t from, apr_uint64_t to)
 apr_status_t queue_recover(cs_queue_t *queue, const char *name, const cs_log_t *log)
 {
     apr_uint64_t found = 0, found_bytes = 0, damaged = 0, position, expected, expected_bytes;
+    apr_uint32_t size;
     ledger_t ledger;
 
     if (!choose_ledger(queue))
@@ -89,13 +91,13 @@ apr_status_t queue_recover(cs_queue_t *queue, const char *name, const cs_log_t *
     ledger = *ledger_of(queue);
     for (position = ledger.tail; position < ledger.head;) {
         const frame_t *frame = frame_at(queue, position);
-        if (frame_whole(queue, position, ledger.head)) {
+        if (frame_whole(&size, queue, position, ledger.head)) {
             found += frame->state != FRAME_SKIPPED;
-            found_bytes += frame->state != FRAME_SKIPPED ? frame->size : 0;
-            position += frame_room(frame->size);
+            found_bytes += frame->state != FRAME_SKIPPED ? size : 0;
+            position += frame_room(size);
             continue;
         }
-        apr_uint64_t next = queue_next_whole(queue, position, ledger.head);
+        apr_uint64_t next = queue_next_whole(&size, queue, position, ledger.head);
         damaged += next - position;
         if (next == ledger.head)
             ledger.head = position; /* nothing behind it: cut */

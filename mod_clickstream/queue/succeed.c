@@ -85,25 +85,24 @@ static apr_status_t mark_moved(moving_t *moving)
 {
     apr_status_t status = moving->synced ? queue_sync(moving->to) : APR_SUCCESS;
     apr_uint64_t position = moving->begin;
+    apr_uint32_t size;
 
     if (status != APR_SUCCESS)
         return status;
-    while ((position = queue_next_whole(moving->from, position, moving->end)) < moving->end) {
-        const frame_t *frame = frame_at(moving->from, position);
-        apr_uint64_t room = frame_room(frame->size);
-        if (frame->state == FRAME_WAITING)
+    while ((position = queue_next_whole(&size, moving->from, position, moving->end)) < moving->end) {
+        if (frame_at(moving->from, position)->state == FRAME_WAITING)
             cs_queue_settle(moving->from, position, CS_SETTLED_DELIVERED);
-        position += room;
+        position += frame_room(size);
     }
     moving->moved += (apr_uint64_t)moving->unmarked;
     moving->unmarked = 0;
     return APR_SUCCESS;
 }
 
-static apr_status_t move_frame(moving_t *moving, apr_uint64_t position)
+static apr_status_t move_frame(moving_t *moving, apr_uint64_t position, apr_uint32_t size)
 {
     const frame_t *frame = frame_at(moving->from, position);
-    cs_span_t data = {(const char *)(frame + 1), frame->size};
+    cs_span_t data = {(const char *)(frame + 1), size};
     apr_status_t status = cs_queue_append(moving->to, &data, 1, frame->queued_at);
 
     if (status == APR_EINVAL && is_broken(moving->from))
@@ -124,17 +123,17 @@ static apr_status_t move_waiting(apr_uint64_t *moved, apr_uint64_t *left, cs_que
     ledger_t ledger = *ledger_of(from);
     apr_uint64_t settled = 0, position = ledger.tail, expected;
     apr_status_t status = APR_SUCCESS, marked = APR_SUCCESS;
+    apr_uint32_t size;
 
     to->synced = 0; /* nobody else has this one of ours yet */
-    while ((position = queue_next_whole(from, position, ledger.head)) < ledger.head) {
+    while ((position = queue_next_whole(&size, from, position, ledger.head)) < ledger.head) {
         const frame_t *frame = frame_at(from, position);
-        apr_uint64_t room = frame_room(frame->size);
         if (frame->state != FRAME_WAITING)
             settled += frame->state != FRAME_SKIPPED;
         else if (status == APR_SUCCESS)
-            status = move_frame(&moving, position);
+            status = move_frame(&moving, position, size);
         queue_step();
-        position += room;
+        position += frame_room(size);
     }
     to->synced = moving.synced;
     if (moving.unmarked)

@@ -95,7 +95,7 @@ static void forge(char *file)
     for (size_t at = 0; at < CAPACITY; at += FRAME_ALIGN) {
         frame_t *frame = (frame_t *)(void *)(twice + at);
         if (frame->position % CAPACITY == at && frame->size <= CAPACITY - sizeof(*frame)) {
-            frame->checksum = queue_frame_checksum(frame);
+            frame->checksum = queue_frame_checksum(frame, frame->size);
             memcpy(file + HEADER_SIZE + at, frame, sizeof(*frame));
         }
     }

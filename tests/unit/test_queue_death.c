@@ -1,6 +1,6 @@
 /* Owner death at any instruction: a process is single-stepped through append, settle and advance, and killed
- * after each number of instructions. Whoever comes next must find all of it or nothing, and go on.
- * SPDX-License-Identifier: Apache-2.0 */
+ * after each number of instructions. Whoever comes next must find all of it or nothing, and go on. And what others
+ * write into the file between any two instructions leads nobody astray. SPDX-License-Identifier: Apache-2.0 */
 #include <apr_strings.h>
 #include <errno.h>
 #include <signal.h>
@@ -17,6 +17,9 @@
 
 #define CAPACITY 65536
 #define APPENDED 3 /* records of the append that is killed */
+/* Of a record whose size changes. */
+#define SHORT_SIZE 8
+#define LONG_SIZE 3000
 
 static cs_queue_t *open_queue(const char *folder)
 {
@@ -121,6 +124,64 @@ static int next_step(int step)
 {
     return step < 100 ? step + 1 : step + 23;
 }
+
+/* A copy that was as long as the size at one time, and is filled as long as that at another, has bytes behind it. */
+static int is_overrun(const cs_queue_record_t *record, apr_pool_t *scratch)
+{
+    return record->data.length == SHORT_SIZE && *(char *)apr_palloc(scratch, LONG_SIZE) == 'x';
+}
+
+/* Exits with 1 where a record's length is one thing and what was done by it another. */
+static void read_and_peek(cs_queue_t *queue)
+{
+    apr_uint64_t cursor = 0;
+    cs_queue_record_t record;
+    apr_pool_t *scratch;
+
+    if (cs_queue_read(&record, 1, queue, &cursor) != 1 || cursor != frame_room(record.data.length))
+        _exit(1);
+    apr_pool_create(&scratch, pool);
+    memset(apr_palloc(scratch, 2 * LONG_SIZE), 0, (size_t)2 * LONG_SIZE);
+    apr_pool_clear(scratch);
+    cursor = 0;
+    if (cs_queue_peek(&record, 1, queue, &cursor, scratch) != 1 || cursor != frame_room(record.data.length) ||
+        is_overrun(&record, scratch))
+        _exit(1);
+}
+
+/* Somebody who can write to the file changes a size every so many instructions of a reader, and both sizes fit. */
+START_TEST(a_size_that_changes_while_it_is_read)
+{
+    cs_queue_t *queue = open_queue(test_folder());
+    volatile apr_uint32_t *size;
+    static char text[LONG_SIZE];
+    int status, steps = 0;
+    pid_t pid;
+
+    if (!is_traceable(queue))
+        return;
+    cs_queue_close(queue);
+    queue = open_queue(test_folder());
+    size = &frame_at(queue, 0)->size;
+    memset(text, 'x', sizeof(text));
+    cs_queue_append(queue, &(cs_span_t){text, sizeof(text)}, 1, 1);
+    if ((pid = fork()) == 0) {
+        ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+        raise(SIGSTOP);
+        read_and_peek(queue);
+        _exit(0);
+    }
+    for (waitpid(pid, &status, 0); WIFSTOPPED(status); waitpid(pid, &status, 0)) {
+        if (steps++ % (_i + 1) == 0)
+            *size = *size == LONG_SIZE ? SHORT_SIZE : LONG_SIZE;
+        ck_assert_int_eq(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL), 0);
+    }
+    ck_assert_int_gt(steps, 300);
+    ck_assert(WIFEXITED(status));
+    ck_assert_int_eq(WEXITSTATUS(status), 0);
+    cs_queue_close(queue);
+}
+END_TEST
 
 START_TEST(death_in_an_append)
 {
@@ -236,6 +297,7 @@ Suite *queue_death_suite(void)
 
     tcase_set_tags(steps, "ptrace"); /* what runs a process on a processor of its own has no steps to count */
     tcase_set_timeout(steps, 120);
+    tcase_add_loop_test(steps, a_size_that_changes_while_it_is_read, 0, 7);
     tcase_add_test(steps, death_in_an_append);
     tcase_add_test(steps, death_of_the_sender);
     tcase_add_test(steps, death_while_opening);
