@@ -56,6 +56,8 @@ typedef struct header_t {
     apr_uint32_t syncs;    /* that have ended, well or not: what others wait for */
     apr_uint32_t lives;    /* another number whenever the file is made or recovered */
     apr_uint64_t unsynced; /* of what is before this position something may never get to the disk: a sync failed */
+    /* Somebody recovers it, or could not; who waited for that must not take it for recovered. */
+    apr_uint32_t recovering;
 } header_t;
 _Static_assert(sizeof(header_t) <= BOARD_OFFSET, "the header leaves the board its half");
 /* A disk writes 512 bytes whole or not at all. In two of them, one ledger could be lost and the other one be old. */
@@ -166,7 +168,8 @@ frame_t *queue_write_frame(cs_queue_t *queue, apr_uint64_t position, cs_span_t d
                            apr_uint32_t state);
 
 /* recover.c: for the only process that has the file open. Afterwards the mutexes are new, and every frame
- * from tail to head is whole. APR_EGENERAL: this file is no queue. */
+ * from tail to head is whole. APR_EGENERAL: this file is no queue. EIO: a part of it cannot be read or written, and
+ * nothing that waits in it was cut or skipped for that. */
 apr_status_t queue_recover(cs_queue_t *queue, const char *name, const cs_log_t *log);
 apr_status_t queue_init_mutexes(header_t *header);
 int queue_ledger_whole(const ledger_t *ledger, apr_size_t capacity);

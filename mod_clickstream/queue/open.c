@@ -21,6 +21,7 @@
 
 /* A file that keeps vanishing or changing while it is opened is not worth more attempts than this. */
 #define OPEN_ATTEMPTS 100
+#define AGAIN_PAUSE apr_time_from_msec(1)
 #define ZEROS (1 << 20)
 /* Who has the lock copies some bytes. If that takes so long, its disk does not answer, or it is stopped, or somebody
  * wrote over the lock. */
@@ -71,6 +72,8 @@ static apr_status_t open_file(int *fd, const opening_t *opening, const char *pat
 
 /* --- mapping --- */
 
+/* What is mapped is guarded from the first byte on: a disk that fails must not take a process with it, and whoever is
+ * done looks whether it has become broken. `queue` stays where it is until unmap_file(). */
 static apr_status_t map_file(cs_queue_t *queue, int fd, apr_size_t capacity)
 {
     apr_size_t first = HEADER_SIZE + capacity;
@@ -88,37 +91,61 @@ static apr_status_t map_file(cs_queue_t *queue, int fd, apr_size_t capacity)
     queue->capacity = capacity;
     queue->header = (header_t *)(void *)base;
     queue->ring = base + HEADER_SIZE;
+    queue->condition = CONDITION_SOUND;
+    queue_guard(queue);
     return APR_SUCCESS;
 }
 
+/* Where the page with the locks was lost, the C library may still have one of them in this thread's list of robust
+ * mutexes, and would write to it with the next one that is locked: so something stays there, but nothing of the file,
+ * or its flock() would stay as well. */
 static void unmap_file(cs_queue_t *queue)
 {
-    munmap(queue->header, HEADER_SIZE + 2 * queue->capacity);
+    int lost = memcmp(queue->header->magic, QUEUE_MAGIC, sizeof(queue->header->magic)) != 0 && is_broken(queue);
+
+    queue_unguard(queue);
+    if (lost && mmap(queue->header, HEADER_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+                     0) != MAP_FAILED)
+        munmap(queue->ring, 2 * queue->capacity);
+    else
+        munmap(queue->header, HEADER_SIZE + 2 * queue->capacity);
 }
 
 /* --- what is in the file --- */
 
 typedef enum { FILE_EMPTY, FILE_QUEUE, FILE_FOREIGN } content_t;
 
-static content_t look_at(apr_size_t *capacity, int fd)
+static content_t content_of(const header_t *header, off_t size)
 {
     static const char nothing[sizeof(header_t)];
+
+    /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): of a file */
+    if (memcmp(header, nothing, sizeof(*header)) == 0)
+        return FILE_EMPTY; /* new, or whoever made it died before it was done */
+    return memcmp(header->magic, QUEUE_MAGIC, sizeof(header->magic)) == 0 && header->version == QUEUE_VERSION &&
+                   header->mutex_size == sizeof(pthread_mutex_t) && header->capacity >= HEADER_SIZE &&
+                   header->capacity % HEADER_SIZE == 0 && header->capacity == (apr_uint64_t)size - HEADER_SIZE
+               ? FILE_QUEUE
+               : FILE_FOREIGN;
+}
+
+/* What cannot be read is not foreign: it stays where it is. */
+static apr_status_t look_at(content_t *content, apr_size_t *capacity, int fd)
+{
     header_t *header = calloc(1, sizeof(*header));
-    content_t content = FILE_FOREIGN;
+    apr_status_t status = APR_SUCCESS;
     struct stat info;
 
-    if (header && fstat(fd, &info) == 0 && pread(fd, header, sizeof(*header), 0) >= 0) {
+    if (!header)
+        return APR_ENOMEM;
+    if (fstat(fd, &info) != 0 || pread(fd, header, sizeof(*header), 0) < 0)
+        status = errno;
+    else {
         *capacity = (apr_size_t)header->capacity;
-        /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): of a file */
-        if (memcmp(header, nothing, sizeof(*header)) == 0)
-            content = FILE_EMPTY; /* new, or whoever made it died before it was done */
-        else if (memcmp(header->magic, QUEUE_MAGIC, sizeof(header->magic)) == 0 && header->version == QUEUE_VERSION &&
-                 header->mutex_size == sizeof(pthread_mutex_t) && header->capacity >= HEADER_SIZE &&
-                 header->capacity % HEADER_SIZE == 0 && header->capacity == (apr_uint64_t)info.st_size - HEADER_SIZE)
-            content = FILE_QUEUE;
+        *content = content_of(header, info.st_size);
     }
     free(header);
-    return content;
+    return status;
 }
 
 /* Writes the whole file, so that a full disk is found now and not as a SIGBUS later. */
@@ -164,6 +191,8 @@ static apr_status_t make(const opening_t *opening, int fd, const char *path)
     memcpy(queue.header->magic, QUEUE_MAGIC, sizeof(queue.header->magic));
     if (status == APR_SUCCESS && fdatasync(fd) != 0)
         status = errno;
+    else if (status == APR_SUCCESS && is_broken(&queue))
+        status = EIO;
     unmap_file(&queue);
     return status == APR_SUCCESS ? cs_disk_sync_directory(opening->options->directory) : status;
 }
@@ -214,7 +243,7 @@ static apr_status_t copy_waiting(cs_queue_t *to, cs_queue_t *from)
     to->header->owner_deaths = from->header->owner_deaths;
     memcpy(to->header->counters, from->header->counters, sizeof(to->header->counters));
     memcpy(cs_queue_board(to), cs_queue_board(from), CS_QUEUE_BOARD);
-    return APR_SUCCESS;
+    return is_broken(from) || is_broken(to) ? EIO : APR_SUCCESS; /* then it may be a part of it, or zeros */
 }
 
 /* Puts a file of the wanted capacity in this one's place, with all that waits in it. */
@@ -226,6 +255,8 @@ static apr_status_t resize(const opening_t *opening, cs_queue_t *old)
     int fd;
 
     cs_queue_advance(old); /* what is settled takes no room */
+    if (is_broken(old))
+        return EIO;
     if (ledger_of(old)->head - ledger_of(old)->tail > opening->capacity) {
         cs_log(opening->log, CS_LOG_WARNING, APR_SUCCESS,
                "stream %s: queue %s keeps its %" APR_SIZE_T_FMT
@@ -251,6 +282,8 @@ static apr_status_t resize(const opening_t *opening, cs_queue_t *old)
         status = cs_disk_sync_directory(opening->options->directory);
     if (status != APR_SUCCESS) {
         unlink(path);
+        if (is_broken(old))
+            return EIO;
         cs_log(opening->log, CS_LOG_WARNING, status,
                "stream %s: queue %s keeps its %" APR_SIZE_T_FMT " bytes: free room on that disk, then restart",
                opening->options->name, opening->path, old->capacity);
@@ -269,10 +302,13 @@ static apr_status_t prepare(const opening_t *opening, int fd)
 {
     int existing = opening->options->existing;
     apr_size_t capacity;
+    content_t content;
     cs_queue_t queue = {.watched = 1};
-    apr_status_t status;
+    apr_status_t status = look_at(&content, &capacity, fd);
 
-    switch (look_at(&capacity, fd)) {
+    if (status != APR_SUCCESS)
+        return status;
+    switch (content) {
     case FILE_EMPTY:
         return existing ? APR_ENOENT : make(opening, fd, opening->path);
     case FILE_FOREIGN:
@@ -287,6 +323,8 @@ static apr_status_t prepare(const opening_t *opening, int fd)
         status = move_aside(opening);
     else if (status == APR_SUCCESS && !existing && capacity != opening->capacity)
         status = resize(opening, &queue);
+    if (status == APR_SUCCESS && is_broken(&queue))
+        status = EIO;
     unmap_file(&queue);
     return status;
 }
@@ -295,6 +333,7 @@ static apr_status_t prepare(const opening_t *opening, int fd)
 static apr_status_t attempt(cs_queue_t *queue, const opening_t *opening)
 {
     apr_size_t capacity;
+    content_t content;
     int fd;
     apr_status_t status = open_file(&fd, opening, opening->path, opening->options->existing ? 0 : O_CREAT);
 
@@ -307,10 +346,14 @@ static apr_status_t attempt(cs_queue_t *queue, const opening_t *opening)
         status = APR_SUCCESS; /* others use it, or one makes it */
     if (status == APR_SUCCESS)
         status = lock_file(fd, LOCK_SH);
-    if (status == APR_SUCCESS && (!cs_disk_still_at(opening->path, fd) || look_at(&capacity, fd) != FILE_QUEUE))
-        status = AGAIN;
     if (status == APR_SUCCESS)
-        status = map_file(queue, fd, capacity);
+        status = cs_disk_still_at(opening->path, fd) ? look_at(&content, &capacity, fd) : AGAIN;
+    if (status == APR_SUCCESS)
+        status = content == FILE_QUEUE ? map_file(queue, fd, capacity) : AGAIN;
+    if (status == APR_SUCCESS && queue->header->recovering) {
+        unmap_file(queue);
+        status = AGAIN; /* whoever was alone with it before us did not come to the end */
+    }
     if (status != APR_SUCCESS)
         close(fd);
     return status;
@@ -328,6 +371,10 @@ static void explain(const opening_t *opening, apr_status_t status)
         advice = "let httpd's user read and write it, and its folder";
     else if (status == ELOOP || status == EINVAL || status == EISDIR || status == ENXIO)
         advice = "something that is no regular file is in its place: remove it";
+    else if (status == EIO)
+        advice =
+            "a part of it cannot be read or written: see the kernel's log, and mend the disk, or put a copy of what "
+            "can be read in its place; it is left as it is, for the events in it, and tried again";
     else if (status == ENOENT)
         advice = "make the folder";
     else if (status == AGAIN)
@@ -358,8 +405,11 @@ apr_status_t cs_queue_open(cs_queue_t **queue, const cs_queue_options_t *options
         return APR_ENOMEM;
     opening.capacity = whole_pages(options->capacity);
     snprintf(opening.path, sizeof(opening.path), "%s/%s.queue", options->directory, options->name);
-    for (int i = 0; status == AGAIN && i < OPEN_ATTEMPTS; i++)
+    for (int i = 0; status == AGAIN && i < OPEN_ATTEMPTS; i++) {
+        if (i)
+            apr_sleep(AGAIN_PAUSE);
         status = attempt(opened, &opening);
+    }
     if (status != APR_SUCCESS) {
         if (!options->existing || status != APR_ENOENT)
             explain(&opening, status);
@@ -371,11 +421,13 @@ apr_status_t cs_queue_open(cs_queue_t **queue, const cs_queue_options_t *options
     opened->patience = LOCK_PATIENCE;
     opened->life = opened->header->lives; /* NOLINT(clang-analyzer-core.NullDereference): as in make() */
     opened->path = strdup(opening.path);
-    if (!opened->path) {
+    status = !opened->path ? APR_ENOMEM : is_broken(opened) ? EIO : APR_SUCCESS;
+    if (status != APR_SUCCESS) {
+        if (status == EIO)
+            explain(&opening, status);
         cs_queue_close(opened);
-        return APR_ENOMEM;
+        return status;
     }
-    queue_guard(opened);
     *queue = opened;
     return APR_SUCCESS;
 }
@@ -384,7 +436,6 @@ void cs_queue_close(cs_queue_t *queue)
 {
     if (queue->next)
         cs_queue_close(queue->next);
-    queue_unguard(queue);
     unmap_file(queue);
     close(queue->fd);
     free(queue->path);

@@ -34,7 +34,8 @@ typedef struct cs_queue_options_t {
 /* Opens the queue, and makes it or recovers it where nobody else has it open. A file that is no queue, or a
  * damaged one, is moved aside and named in the log. Another capacity takes effect when the first process
  * opens the file, and what waits in it fits.
- * Errors: APR_ENOSPC, APR_EACCES and so on, each logged with what to do. With `existing`: APR_ENOENT, not logged,
+ * Errors: APR_ENOSPC, APR_EACCES and so on, each logged with what to do. EIO: a part of the file cannot be read or
+ * written; it is left as it is, for what waits in it. With `existing`: APR_ENOENT, not logged,
  * where there is no queue yet; APR_EGENERAL for a file that is none; neither moves nor resizes anything. Blocks while
  * another process makes or recovers the file. `*queue` lives until cs_queue_close() or the end of the process: never
  * unmap it in a cleanup that may run while a thread of this process holds one of its locks. */

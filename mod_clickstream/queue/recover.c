@@ -5,6 +5,7 @@
  * counts; between its tail and head every frame that is whole and in its own place is kept, and what lies
  * between such frames is skipped. A second recovery of the same file finds nothing to do.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <string.h>
 
 #include "queue/layout.h"
@@ -85,9 +86,12 @@ apr_status_t queue_recover(cs_queue_t *queue, const char *name, const cs_log_t *
     apr_uint64_t found = 0, found_bytes = 0, damaged = 0, position, expected, expected_bytes;
     apr_uint32_t size;
     ledger_t ledger;
+    apr_status_t error;
 
+    queue_step();
     if (!choose_ledger(queue))
-        return APR_EGENERAL;
+        return is_broken(queue) ? EIO : APR_EGENERAL;
+    queue->header->recovering = 1;
     ledger = *ledger_of(queue);
     for (position = ledger.tail; position < ledger.head;) {
         const frame_t *frame = frame_at(queue, position);
@@ -98,6 +102,8 @@ apr_status_t queue_recover(cs_queue_t *queue, const char *name, const cs_log_t *
             continue;
         }
         apr_uint64_t next = queue_next_whole(&size, queue, position, ledger.head);
+        if (is_broken(queue))
+            return EIO; /* what cannot be read now may be whole */
         damaged += next - position;
         if (next == ledger.head)
             ledger.head = position; /* nothing behind it: cut */
@@ -105,6 +111,9 @@ apr_status_t queue_recover(cs_queue_t *queue, const char *name, const cs_log_t *
             skip(queue, position, next);
         position = next;
     }
+    queue_step();
+    if (is_broken(queue))
+        return EIO;
     expected = ledger.appended - ledger.delivered - ledger.rejected - ledger.lost;
     expected_bytes = ledger.appended_bytes - ledger.delivered_bytes - ledger.rejected_bytes - ledger.lost_bytes;
     if (damaged) {
@@ -124,5 +133,7 @@ apr_status_t queue_recover(cs_queue_t *queue, const char *name, const cs_log_t *
     queue->header->retired = RETIRED_NOT;
     queue->header->lives++;
     queue_step();
-    return queue_init_mutexes(queue->header);
+    error = queue_init_mutexes(queue->header);
+    queue->header->recovering = 0;
+    return is_broken(queue) ? EIO : error;
 }

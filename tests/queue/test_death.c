@@ -1,15 +1,20 @@
 /* A process dies between any two steps of the queue, and the next one, which goes on where it stood, between any two of
  * its own. Whoever comes then finds each append whole or not at all, nothing delivered twice that was settled, and a
  * queue that works. tests/unit/test_queue_death.c dies between any two instructions of some of this; here it is all of
- * it. SPDX-License-Identifier: Apache-2.0 */
+ * it. And a page of the file is lost at any step of those who make it, recover it or give it another size.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "steps.h"
 
 #include <apr_strings.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -88,6 +93,7 @@ static void deliver(void)
         cs_queue_settle(queue, records[i].position, CS_SETTLED_DELIVERED);
     cs_queue_advance(queue);
     cs_queue_sender_unlock(queue);
+    cs_queue_close(queue);
 }
 
 /* As a sender does: some that are not the oldest, and then the oldest with them. */
@@ -329,6 +335,98 @@ START_TEST(dies_and_the_next_one_too)
 }
 END_TEST
 
+/* --- a disk that fails --- */
+
+static struct {
+    int step;
+    off_t at;
+    const char *file;
+} failing;
+
+/* A page behind the end of a file is as one that cannot be read: it raises a SIGBUS. The file itself stays whole. */
+static void lose_page(const char *file, off_t at)
+{
+    int empty = open(apr_pstrcat(pool, folder, "/empty", NULL), O_RDWR | O_CREAT, 0600);
+    long page = sysconf(_SC_PAGESIZE);
+    FILE *maps = fopen("/proc/self/maps", "r");
+    unsigned long start, offset;
+    char line[4096];
+
+    ck_assert_ptr_nonnull(maps);
+    while (fgets(line, sizeof(line), maps)) {
+        line[strcspn(line, "\n")] = '\0';
+        if (strlen(line) > strlen(file) && strcmp(line + strlen(line) - strlen(file), file) == 0 &&
+            sscanf(line, "%lx-%*x %*s %lx", &start, &offset) == 2 && offset == 0)
+            ck_assert_ptr_ne(
+                mmap((char *)start + at, (size_t)page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, empty, 0),
+                MAP_FAILED);
+    }
+    fclose(maps);
+    close(empty);
+}
+
+static void lose_at_step(void)
+{
+    if (++steps_left == failing.step)
+        lose_page(failing.file, failing.at);
+}
+
+static void assert_nothing_aside(void)
+{
+    glob_t found;
+
+    ck_assert_int_eq(access(apr_pstrcat(pool, folder, "/clicks.queue", NULL), F_OK), 0);
+    ck_assert_int_eq(glob(apr_pstrcat(pool, folder, "/clicks.queue?*", NULL), 0, NULL, &found), GLOB_NOMATCH);
+}
+
+/* Opens the queue while a page of it is lost at a step; returns how many steps there were. */
+static int open_failing(int i)
+{
+    cs_queue_t *queue = NULL;
+    apr_status_t status;
+
+    begin(i);
+    if (cases[i].work == open_larger)
+        options.capacity = 2 * CAPACITY;
+    steps_left = 0;
+    steps_at = lose_at_step;
+    status = cs_queue_open(&queue, &options, &steps_log);
+    steps_at = NULL;
+    ck_assert_msg(status == APR_SUCCESS || status == EIO, "%s, step %d: status %d", cases[i].name, failing.step,
+                  status);
+    if (status == APR_SUCCESS)
+        cs_queue_close(queue);
+    assert_nothing_aside();
+    options.capacity = CAPACITY;
+    check(i, failing.step, (int)failing.at);
+    return status == EIO ? -steps_left : steps_left;
+}
+
+/* While a queue is made, recovered or resized. Nobody dies, it stays in its place, and once the disk is mended, all
+ * that was in it is there. */
+START_TEST(a_page_cannot_be_read)
+{
+    static const char *const files[] = {"/clicks.queue", "/clicks.queue.new"};
+    static const off_t places[] = {0, HEADER_SIZE, HEADER_SIZE + 8192, HEADER_SIZE + 16384, HEADER_SIZE + 28672};
+    int errors = 0;
+
+    if (cases[_i].work != open_only && cases[_i].work != open_larger)
+        return;
+    for (int file = 0; file < (cases[_i].work == open_larger ? 2 : 1); file++) {
+        for (size_t place = 0; place < sizeof(places) / sizeof(places[0]); place++) {
+            int steps = 1;
+            failing.file = files[file];
+            failing.at = places[place];
+            for (failing.step = 1; failing.step <= abs(steps); failing.step++) {
+                steps = open_failing(_i);
+                errors += steps < 0;
+            }
+        }
+    }
+    ck_assert_int_gt(errors, 0);
+}
+END_TEST
+
 Suite *death_suite(void)
 {
     Suite *suite = suite_create("death");
@@ -337,6 +435,7 @@ Suite *death_suite(void)
 
     tcase_add_loop_test(tests, dies_once, 0, count);
     tcase_add_loop_test(tests, dies_and_the_next_one_too, 0, count);
+    tcase_add_loop_test(tests, a_page_cannot_be_read, 0, count);
     suite_add_tcase(suite, tests);
     return suite;
 }
