@@ -4,12 +4,16 @@
  * asked to end and get a bounded time for it, and no lock is taken: prefork runs pool cleanups
  * inside its SIGTERM handler, over whatever a request was doing. For the same reason the queues are never
  * unmapped, and the threads own all their memory: a thread that is left behind touches nothing of pchild.
- * SPDX-License-Identifier: Apache-2.0 */
+ *
+ * Nor does the site wait for a child that begins: to make a queue, or to recover it, may take long, and somebody may
+ * have it locked. So that is left to the stream's thread; only the stream's own requests wait for it, and those not
+ * long. SPDX-License-Identifier: Apache-2.0 */
 #include "httpd/module.h"
 
 #include <apr_strings.h>
 #include <pthread.h>
 #include <signal.h>
+#include <time.h>
 
 #include "deliver/sender.h"
 #include "intake/intake.h"
@@ -17,6 +21,10 @@
 /* What a thread promises, and a little more. */
 #define STOP_PATIENCE (CS_SENDER_NOTICE + CS_SENDER_PATIENCE + apr_time_from_msec(750))
 #define STOP_STEP apr_time_from_msec(10)
+/* For so long after its start a child's requests wait for a queue that is just being made: the default one takes about
+ * that long, and a server that has just been started is to take the first event. */
+#define FIRST_PATIENCE apr_time_from_sec(1)
+#define FIRST_STEP apr_time_from_msec(10)
 /* A queue that could not be opened is tried again this often, and every so many times that is logged: each child
  * has said it once. */
 #define OPEN_INTERVAL apr_time_from_sec(5)
@@ -31,21 +39,39 @@ typedef struct lane_t {
     const cs_log_t *log;
     apr_pool_t *pool; /* the thread's own */
     int running;      /* the thread is there */
+    int opening;      /* the thread tries to open the queue, and has not failed so far */
 } lane_t;
 
 /* Set by child_init before there is any thread, and then only read; but for `stop`. */
 static struct {
     lane_t *lanes;
     int count;
+    apr_time_t patient_until; /* see FIRST_PATIENCE; by monotonic() */
     int stop;
 } child;
 
-static void open_queue(lane_t *lane, const cs_log_t *log)
-{
-    cs_queue_t *queue;
+static const cs_log_t nobody = {.level = CS_LOG_NONE};
 
-    if (cs_queue_open(&queue, &lane->queue_options, log) == APR_SUCCESS)
+/* Goes on, whoever sets the clock. */
+static apr_time_t monotonic(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return apr_time_from_sec(now.tv_sec) + now.tv_nsec / 1000;
+}
+
+static apr_status_t open_queue(lane_t *lane, cs_queue_patience_t patience, const cs_log_t *log)
+{
+    cs_queue_options_t options = lane->queue_options;
+    cs_queue_t *queue;
+    apr_status_t status;
+
+    options.patience = patience;
+    status = cs_queue_open(&queue, &options, log);
+    if (status == APR_SUCCESS)
         __atomic_store_n(&lane->queue, queue, __ATOMIC_RELEASE);
+    return status;
 }
 
 static int stopping(void)
@@ -53,21 +79,50 @@ static int stopping(void)
     return __atomic_load_n(&child.stop, __ATOMIC_ACQUIRE);
 }
 
+static void sleep_unless_stopped(apr_interval_time_t interval, apr_interval_time_t step)
+{
+    for (apr_interval_time_t slept = 0; slept < interval && !stopping(); slept += step)
+        apr_sleep(step);
+}
+
+/* While another process has the file for itself. At first in short steps: most likely it makes the file. */
+static apr_status_t wait_for_others(lane_t *lane)
+{
+    apr_status_t status = APR_EAGAIN;
+
+    for (apr_time_t since = monotonic(), said = since; APR_STATUS_IS_EAGAIN(status) && !stopping();) {
+        apr_sleep(monotonic() < child.patient_until ? FIRST_STEP : OPEN_STEP);
+        status = open_queue(lane, CS_QUEUE_WORKS, lane->log);
+        if (APR_STATUS_IS_EAGAIN(status) && monotonic() - said >= (said == since ? 1 : OPEN_LOGGED) * OPEN_INTERVAL) {
+            said = monotonic();
+            cs_log(
+                lane->log, CS_LOG_WARNING, APR_SUCCESS,
+                "stream %s: another process makes or recovers queue %s/%s.queue, or keeps it locked: until that ends "
+                "clients get 500",
+                lane->stream->name, lane->queue_options.directory, lane->stream->name);
+        }
+    }
+    return status;
+}
+
 /* Until the queue is open, or the child stops. */
 static void open_in_the_end(lane_t *lane)
 {
-    cs_log_t quiet = *lane->log;
+    int failures = 0;
 
-    quiet.level = CS_LOG_NONE;
-    for (int attempt = 1; !lane->queue && !stopping(); attempt++) {
-        for (apr_interval_time_t slept = 0; slept < OPEN_INTERVAL && !stopping(); slept += OPEN_STEP)
-            apr_sleep(OPEN_STEP);
-        if (stopping())
-            break;
-        open_queue(lane, attempt % OPEN_LOGGED ? &quiet : lane->log);
-        if (lane->queue)
+    while (!lane->queue && !stopping()) {
+        apr_status_t status = open_queue(lane, CS_QUEUE_WORKS, failures % OPEN_LOGGED ? &nobody : lane->log);
+        if (APR_STATUS_IS_EAGAIN(status))
+            status = wait_for_others(lane);
+        if (status != APR_SUCCESS) {
+            failures++;
+            __atomic_store_n(&lane->opening, 0, __ATOMIC_RELEASE);
+            sleep_unless_stopped(OPEN_INTERVAL, OPEN_STEP);
+        }
+        else if (failures || monotonic() >= child.patient_until) /* somebody has been told otherwise */
             cs_log(lane->log, CS_LOG_NOTICE, APR_SUCCESS, "stream %s: its queue is open now", lane->stream->name);
     }
+    __atomic_store_n(&lane->opening, 0, __ATOMIC_RELEASE);
 }
 
 static cs_sender_options_t sender_options(const lane_t *lane)
@@ -157,7 +212,8 @@ static void init_lane(lane_t *lane, const cs_server_t *settings, const cs_stream
                      .log = cs_log_of(server, pconf),
                      .pool = cs_sender_pool()};
     lane->queue_options.watched = 1;
-    open_queue(lane, lane->log);
+    lane->queue_options.patience = CS_QUEUE_WORKS;
+    lane->opening = open_queue(lane, CS_QUEUE_AT_ONCE, &nobody) != APR_SUCCESS;
 }
 
 void cs_child_init(apr_pool_t *pchild, server_rec *server)
@@ -171,15 +227,20 @@ void cs_child_init(apr_pool_t *pchild, server_rec *server)
     for (int i = 0; i < settings->streams->nelts; i++)
         init_lane(&child.lanes[i], settings, APR_ARRAY_IDX(settings->streams, i, cs_stream_t *), server, pconf);
     child.count = settings->streams->nelts;
+    child.patient_until = monotonic() + FIRST_PATIENCE;
     /* A pre-cleanup: later the pools that requests and threads use are gone. */
     apr_pool_pre_cleanup_register(pchild, NULL, stop_threads);
     for (int i = 0; i < child.count; i++) {
         lane_t *lane = &child.lanes[i];
         int error = lane->pool ? start_thread(lane) : APR_ENOMEM;
-        if (error)
+        if (error) {
             ap_log_error(APLOG_MARK, APLOG_ERR, error, server,
                          "stream %s: no thread for its sender in this child; another child's may deliver",
                          lane->stream->name);
+            lane->opening = 0;
+            if (!lane->queue) /* there is nobody else who could, later */
+                open_queue(lane, CS_QUEUE_WORKS, lane->log);
+        }
     }
 }
 
@@ -190,11 +251,29 @@ void cs_child_stopping(apr_pool_t *pchild, int graceful)
     __atomic_store_n(&child.stop, 1, __ATOMIC_RELEASE);
 }
 
-cs_queue_t *cs_child_queue(const cs_stream_t *stream)
+static lane_t *lane_of(const cs_stream_t *stream)
 {
     for (int i = 0; i < child.count; i++) {
         if (child.lanes[i].stream == stream)
-            return __atomic_load_n(&child.lanes[i].queue, __ATOMIC_ACQUIRE);
+            return &child.lanes[i];
     }
     return NULL;
+}
+
+int cs_child_is_opening(const cs_stream_t *stream)
+{
+    const lane_t *lane = lane_of(stream);
+
+    return lane && __atomic_load_n(&lane->opening, __ATOMIC_ACQUIRE);
+}
+
+cs_queue_t *cs_child_queue(const cs_stream_t *stream)
+{
+    const lane_t *lane = lane_of(stream);
+    cs_queue_t *queue = NULL;
+
+    while (lane && !(queue = __atomic_load_n(&lane->queue, __ATOMIC_ACQUIRE)) && cs_child_is_opening(stream) &&
+           monotonic() < child.patient_until)
+        apr_sleep(FIRST_STEP);
+    return queue || !lane ? queue : __atomic_load_n(&lane->queue, __ATOMIC_ACQUIRE);
 }

@@ -56,6 +56,12 @@ static void explain_failure(request_rec *r, const cs_stream_t *stream, apr_statu
                       "stream %s: its queue is full, clients get 503: see why nothing is delivered, or write a larger "
                       "queue=",
                       stream->name);
+    else if (cs_child_is_opening(stream))
+        ap_log_rerror(
+            APLOG_MARK, APLOG_WARNING, 0, r,
+            "stream %s: its queue is not open yet, clients get 500: it is being made or recovered, or another "
+            "process has it locked",
+            stream->name);
     else
         ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r, "stream %s: its queue cannot be used, clients get %s",
                       stream->name,

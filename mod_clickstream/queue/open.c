@@ -19,6 +19,8 @@
 #include "common/disk.h"
 #include "queue/layout.h"
 
+/* More than there is time for; what callers see is APR_EAGAIN. */
+#define BUSY APR_TIMEUP
 /* A file that keeps vanishing or changing while it is opened is not worth more attempts than this. */
 #define OPEN_ATTEMPTS 100
 #define AGAIN_PAUSE apr_time_from_msec(1)
@@ -335,17 +337,26 @@ static apr_status_t attempt(cs_queue_t *queue, const opening_t *opening)
     apr_size_t capacity;
     content_t content;
     int fd;
-    apr_status_t status = open_file(&fd, opening, opening->path, opening->options->existing ? 0 : O_CREAT);
+    cs_queue_patience_t patience = opening->options->patience;
+    int makes = !opening->options->existing && patience != CS_QUEUE_AT_ONCE;
+    apr_status_t status = open_file(&fd, opening, opening->path, makes ? O_CREAT : 0);
 
+    if (status == ENOENT && patience == CS_QUEUE_AT_ONCE && !opening->options->existing)
+        return BUSY;
     if (status != APR_SUCCESS)
         return status;
     status = lock_file(fd, LOCK_EX | LOCK_NB);
-    if (status == APR_SUCCESS)
+    if (status == APR_SUCCESS && patience == CS_QUEUE_AT_ONCE)
+        status = BUSY; /* nobody has it open: so there is something to do */
+    else if (status == APR_SUCCESS)
         status = cs_disk_still_at(opening->path, fd) ? prepare(opening, fd) : AGAIN;
     else if (status == EWOULDBLOCK)
         status = APR_SUCCESS; /* others use it, or one makes it */
-    if (status == APR_SUCCESS)
-        status = lock_file(fd, LOCK_SH);
+    if (status == APR_SUCCESS) {
+        status = lock_file(fd, patience == CS_QUEUE_WAITS ? LOCK_SH : LOCK_SH | LOCK_NB);
+        if (status == EWOULDBLOCK)
+            status = BUSY;
+    }
     if (status == APR_SUCCESS)
         status = cs_disk_still_at(opening->path, fd) ? look_at(&content, &capacity, fd) : AGAIN;
     if (status == APR_SUCCESS)
@@ -405,10 +416,14 @@ apr_status_t cs_queue_open(cs_queue_t **queue, const cs_queue_options_t *options
         return APR_ENOMEM;
     opening.capacity = whole_pages(options->capacity);
     snprintf(opening.path, sizeof(opening.path), "%s/%s.queue", options->directory, options->name);
-    for (int i = 0; status == AGAIN && i < OPEN_ATTEMPTS; i++) {
+    for (int i = 0; status == AGAIN && i < (options->patience == CS_QUEUE_AT_ONCE ? 1 : OPEN_ATTEMPTS); i++) {
         if (i)
             apr_sleep(AGAIN_PAUSE);
         status = attempt(opened, &opening);
+    }
+    if (status == BUSY || (status == AGAIN && options->patience == CS_QUEUE_AT_ONCE)) {
+        free(opened);
+        return APR_EAGAIN;
     }
     if (status != APR_SUCCESS) {
         if (!options->existing || status != APR_ENOENT)

@@ -21,6 +21,13 @@
 
 typedef struct cs_queue_t cs_queue_t;
 
+/* What whoever opens a queue has time for. */
+typedef enum {
+    CS_QUEUE_WAITS,   /* while another process makes or recovers the file, or has it locked */
+    CS_QUEUE_WORKS,   /* makes, recovers and resizes it, which may take long; but waits for nobody */
+    CS_QUEUE_AT_ONCE, /* nothing: it is open in another process, and ready, or is left as it is */
+} cs_queue_patience_t;
+
 typedef struct cs_queue_options_t {
     const char *directory;
     const char *name;
@@ -29,6 +36,7 @@ typedef struct cs_queue_options_t {
     int synced;              /* an append returns when the disk has it */
     int watched;             /* a sender looks at the file from time to time, so that an append need not; see below */
     int existing;            /* only a queue that is there is opened, and as it is: APR_ENOENT, APR_EGENERAL */
+    cs_queue_patience_t patience;
 } cs_queue_options_t;
 
 /* Opens the queue, and makes it or recovers it where nobody else has it open. A file that is no queue, or a
@@ -36,9 +44,9 @@ typedef struct cs_queue_options_t {
  * opens the file, and what waits in it fits.
  * Errors: APR_ENOSPC, APR_EACCES and so on, each logged with what to do. EIO: a part of the file cannot be read or
  * written; it is left as it is, for what waits in it. With `existing`: APR_ENOENT, not logged,
- * where there is no queue yet; APR_EGENERAL for a file that is none; neither moves nor resizes anything. Blocks while
- * another process makes or recovers the file. `*queue` lives until cs_queue_close() or the end of the process: never
- * unmap it in a cleanup that may run while a thread of this process holds one of its locks. */
+ * where there is no queue yet; APR_EGENERAL for a file that is none; neither moves nor resizes anything. APR_EAGAIN,
+ * not logged: it would take longer than `patience` has time for. `*queue` lives until cs_queue_close() or the end of
+ * the process: never unmap it in a cleanup that may run while a thread of this process holds one of its locks. */
 apr_status_t cs_queue_open(cs_queue_t **queue, const cs_queue_options_t *options, const cs_log_t *log);
 
 /* How many records wait in the queue at `path`, for one who only wants to know that. Reads the header and nothing else:

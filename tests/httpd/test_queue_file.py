@@ -3,6 +3,7 @@ closed, its disk read-only. Requests go on meanwhile; nobody dies; what was answ
 bytes were destroyed, its loss is told; and it works again when it is mended."""
 # SPDX-License-Identifier: Apache-2.0
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -244,6 +245,64 @@ def test_no_right_to_make_a_new_one(server, fake):
     good = answers_until_good(server, 200)
     fake.start()
     assert delivered(fake, [*range(50), *good]) == set()
+
+
+def answers_for_the_site(server):
+    return server.request("GET", "/").status
+
+
+@pytest.mark.parametrize("mpm", ["event", "prefork"])
+def test_the_site_waits_for_no_lock(fake, keys, mpm):
+    """Somebody has the file locked when httpd starts. Its stream's clients are told so; all else is served."""
+    with Httpd(firehose_stream(fake, "queue=4M linger=20ms"), mpm=mpm, environment=keys) as server:
+        server.expected_errors += ["delivery has failed", "its queue is not open yet, clients get 500"]
+        fake.kill()
+        fill(server, range(10))
+        server.stop()
+        with open(queue_of(server), "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            server.start()
+            begun = time.monotonic()
+            for _ in range(20):
+                assert answers_for_the_site(server) in (403, 404)
+                assert server.post(event(100)).status == 500
+            assert time.monotonic() - begun < 20, "each request waited"
+            assert "or another process has it locked" in server.log()
+        good = answers_until_good(server, 200)
+        fake.start()
+        assert delivered(fake, [*range(10), *good]) == set()
+
+
+def test_the_site_does_not_wait_while_a_queue_is_made(fake, keys):
+    server = Httpd(firehose_stream(fake, "queue=1G"), environment=keys)
+    try:
+        server.launch()
+        wait_for(lambda: serves(server), what="the first answer")
+        assert not queue_of(server).exists() or queue_of(server).stat().st_size < 1 << 30, "it was made first"
+    finally:
+        server.stop()
+        shutil.rmtree(server.root, ignore_errors=True)
+
+
+def serves(server):
+    try:
+        return answers_for_the_site(server)
+    except OSError:
+        return None
+
+
+def test_the_first_requests_find_a_queue(fake, keys):
+    """Of a new queue, of one that is there again, and after a graceful restart."""
+    with Httpd(firehose_stream(fake, "queue=4M linger=20ms"), environment=keys) as server:
+        assert server.post(event(0)).status == 200
+        server.stop()
+        server.start()
+        assert server.post(event(1)).status == 200
+        for number in range(2, 200):
+            if number % 50 == 0:
+                server.graceful()
+            assert server.post(event(number)).status == 200
+        assert delivered(fake, range(200)) == set()
 
 
 @pytest.fixture

@@ -3,10 +3,12 @@
 #include "queue/queue.h"
 
 #include <apr_strings.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -484,6 +486,38 @@ START_TEST(only_an_existing_queue_is_opened)
 }
 END_TEST
 
+START_TEST(nobody_waits_who_has_no_time)
+{
+    const char *folder = test_folder(), *path = apr_pstrcat(pool, folder, "/clicks.queue", NULL);
+    cs_queue_options_t at_once = {
+        .directory = folder, .name = "clicks", .capacity = SMALL, .patience = CS_QUEUE_AT_ONCE};
+    cs_queue_options_t works = at_once;
+    cs_queue_t *queue, *other;
+    int fd;
+
+    works.patience = CS_QUEUE_WORKS;
+    ck_assert_int_eq(cs_queue_open(&queue, &at_once, test_log), APR_EAGAIN); /* it would have to be made */
+    ck_assert_int_ne(access(path, F_OK), 0);
+    ck_assert_int_eq(cs_queue_open(&queue, &works, test_log), APR_SUCCESS);
+    ck_assert_int_eq(cs_queue_open(&other, &at_once, test_log), APR_SUCCESS);
+    append(other, "one");
+    ck_assert_uint_eq(stats_of(queue).waiting, 1);
+    cs_queue_close(other);
+    cs_queue_close(queue);
+    ck_assert_int_eq(cs_queue_open(&queue, &at_once, test_log), APR_EAGAIN); /* it would have to be recovered */
+
+    ck_assert_int_ge(fd = open(path, O_RDWR), 0);
+    ck_assert_int_eq(flock(fd, LOCK_EX), 0);
+    ck_assert_int_eq(cs_queue_open(&queue, &at_once, test_log), APR_EAGAIN);
+    ck_assert_int_eq(cs_queue_open(&queue, &works, test_log), APR_EAGAIN);
+    close(fd);
+    ck_assert_ptr_null(strstr(test_logged(), "cannot be opened"));
+    ck_assert_int_eq(cs_queue_open(&queue, &works, test_log), APR_SUCCESS);
+    ck_assert_uint_eq(stats_of(queue).waiting, 1);
+    cs_queue_close(queue);
+}
+END_TEST
+
 Suite *queue_suite(void)
 {
     Suite *suite = suite_create("queue");
@@ -505,6 +539,7 @@ Suite *queue_suite(void)
     tcase_add_test(tests, peeking_goes_far);
     tcase_add_test(tests, peeking_beside_a_sender_copies_whole_records);
     tcase_add_test(tests, only_an_existing_queue_is_opened);
+    tcase_add_test(tests, nobody_waits_who_has_no_time);
     suite_add_tcase(suite, tests);
     return suite;
 }
