@@ -13,8 +13,8 @@
 #include <apr_strings.h>
 #include <pthread.h>
 #include <signal.h>
-#include <time.h>
 
+#include "deliver/batch.h"
 #include "deliver/sender.h"
 #include "intake/intake.h"
 
@@ -46,20 +46,11 @@ typedef struct lane_t {
 static struct {
     lane_t *lanes;
     int count;
-    apr_time_t patient_until; /* see FIRST_PATIENCE; by monotonic() */
+    apr_time_t patient_until; /* see FIRST_PATIENCE; by cs_monotonic() */
     int stop;
 } child;
 
 static const cs_log_t nobody = {.level = CS_LOG_NONE};
-
-/* Goes on, whoever sets the clock. */
-static apr_time_t monotonic(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return apr_time_from_sec(now.tv_sec) + now.tv_nsec / 1000;
-}
 
 static apr_status_t open_queue(lane_t *lane, cs_queue_patience_t patience, const cs_log_t *log)
 {
@@ -90,11 +81,12 @@ static apr_status_t wait_for_others(lane_t *lane)
 {
     apr_status_t status = APR_EAGAIN;
 
-    for (apr_time_t since = monotonic(), said = since; APR_STATUS_IS_EAGAIN(status) && !stopping();) {
-        apr_sleep(monotonic() < child.patient_until ? FIRST_STEP : OPEN_STEP);
+    for (apr_time_t since = cs_monotonic(), said = since; APR_STATUS_IS_EAGAIN(status) && !stopping();) {
+        apr_sleep(cs_monotonic() < child.patient_until ? FIRST_STEP : OPEN_STEP);
         status = open_queue(lane, CS_QUEUE_WORKS, lane->log);
-        if (APR_STATUS_IS_EAGAIN(status) && monotonic() - said >= (said == since ? 1 : OPEN_LOGGED) * OPEN_INTERVAL) {
-            said = monotonic();
+        if (APR_STATUS_IS_EAGAIN(status) &&
+            cs_monotonic() - said >= (said == since ? 1 : OPEN_LOGGED) * OPEN_INTERVAL) {
+            said = cs_monotonic();
             cs_log(
                 lane->log, CS_LOG_WARNING, APR_SUCCESS,
                 "stream %s: another process makes or recovers queue %s/%s.queue, or keeps it locked: until that ends "
@@ -119,7 +111,7 @@ static void open_in_the_end(lane_t *lane)
             __atomic_store_n(&lane->opening, 0, __ATOMIC_RELEASE);
             sleep_unless_stopped(OPEN_INTERVAL, OPEN_STEP);
         }
-        else if (failures || monotonic() >= child.patient_until) /* somebody has been told otherwise */
+        else if (failures || cs_monotonic() >= child.patient_until) /* somebody has been told otherwise */
             cs_log(lane->log, CS_LOG_NOTICE, APR_SUCCESS, "stream %s: its queue is open now", lane->stream->name);
     }
     __atomic_store_n(&lane->opening, 0, __ATOMIC_RELEASE);
@@ -227,7 +219,7 @@ void cs_child_init(apr_pool_t *pchild, server_rec *server)
     for (int i = 0; i < settings->streams->nelts; i++)
         init_lane(&child.lanes[i], settings, APR_ARRAY_IDX(settings->streams, i, cs_stream_t *), server, pconf);
     child.count = settings->streams->nelts;
-    child.patient_until = monotonic() + FIRST_PATIENCE;
+    child.patient_until = cs_monotonic() + FIRST_PATIENCE;
     /* A pre-cleanup: later the pools that requests and threads use are gone. */
     apr_pool_pre_cleanup_register(pchild, NULL, stop_threads);
     for (int i = 0; i < child.count; i++) {
@@ -273,7 +265,7 @@ cs_queue_t *cs_child_queue(const cs_stream_t *stream)
     cs_queue_t *queue = NULL;
 
     while (lane && !(queue = __atomic_load_n(&lane->queue, __ATOMIC_ACQUIRE)) && cs_child_is_opening(stream) &&
-           monotonic() < child.patient_until)
+           cs_monotonic() < child.patient_until)
         apr_sleep(FIRST_STEP);
     return queue || !lane ? queue : __atomic_load_n(&lane->queue, __ATOMIC_ACQUIRE);
 }
