@@ -335,7 +335,7 @@ static apr_status_t prepare(const opening_t *opening, int fd)
 static apr_status_t attempt(cs_queue_t *queue, const opening_t *opening)
 {
     apr_size_t capacity;
-    content_t content;
+    content_t content = FILE_FOREIGN;
     int fd;
     cs_queue_patience_t patience = opening->options->patience;
     int makes = !opening->options->existing && patience != CS_QUEUE_AT_ONCE;
@@ -361,6 +361,7 @@ static apr_status_t attempt(cs_queue_t *queue, const opening_t *opening)
         status = cs_disk_still_at(opening->path, fd) ? look_at(&content, &capacity, fd) : AGAIN;
     if (status == APR_SUCCESS)
         status = content == FILE_QUEUE ? map_file(queue, fd, capacity) : AGAIN;
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): as in make() */
     if (status == APR_SUCCESS && queue->header->recovering) {
         unmap_file(queue);
         status = AGAIN; /* whoever was alone with it before us did not come to the end */
