@@ -2,7 +2,6 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,14 +22,6 @@ static const ledger_t *newest(const header_t *header)
             found = ledger;
     }
     return found;
-}
-
-/* Whether it is the header of a file of that size. */
-static int is_header(const header_t *header, off_t size)
-{
-    return memcmp(header->magic, QUEUE_MAGIC, sizeof(header->magic)) == 0 && header->version == QUEUE_VERSION &&
-           header->mutex_size == sizeof(pthread_mutex_t) && size > HEADER_SIZE &&
-           header->capacity == (apr_uint64_t)size - HEADER_SIZE;
 }
 
 /* A number that cannot be is none of ours: each record takes some room. */

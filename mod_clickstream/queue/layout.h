@@ -21,6 +21,8 @@
 
 #include <pthread.h>
 #include <stddef.h>
+#include <string.h>
+#include <sys/types.h>
 
 #include "queue/queue.h"
 
@@ -97,6 +99,14 @@ struct cs_queue_t {
     header_t *header;
     char *ring; /* 2 * capacity bytes of address space */
 };
+
+/* Whether it is the header of a queue's file of that size, of this version and of a system like this one. */
+static inline int is_header(const header_t *header, off_t size)
+{
+    return memcmp(header->magic, QUEUE_MAGIC, sizeof(header->magic)) == 0 && header->version == QUEUE_VERSION &&
+           header->mutex_size == sizeof(pthread_mutex_t) && header->capacity >= HEADER_SIZE &&
+           header->capacity % HEADER_SIZE == 0 && header->capacity == (apr_uint64_t)size - HEADER_SIZE;
+}
 
 static inline apr_uint64_t frame_room(apr_size_t size)
 {

@@ -124,11 +124,7 @@ static content_t content_of(const header_t *header, off_t size)
     /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): of a file */
     if (memcmp(header, nothing, sizeof(*header)) == 0)
         return FILE_EMPTY; /* new, or whoever made it died before it was done */
-    return memcmp(header->magic, QUEUE_MAGIC, sizeof(header->magic)) == 0 && header->version == QUEUE_VERSION &&
-                   header->mutex_size == sizeof(pthread_mutex_t) && header->capacity >= HEADER_SIZE &&
-                   header->capacity % HEADER_SIZE == 0 && header->capacity == (apr_uint64_t)size - HEADER_SIZE
-               ? FILE_QUEUE
-               : FILE_FOREIGN;
+    return is_header(header, size) ? FILE_QUEUE : FILE_FOREIGN;
 }
 
 /* What cannot be read is not foreign: it stays where it is. */
