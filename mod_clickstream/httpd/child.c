@@ -70,6 +70,12 @@ static int stopping(void)
     return __atomic_load_n(&child.stop, __ATOMIC_ACQUIRE);
 }
 
+/* A child that is stopped gracefully, in its first second, has requests to answer, and no queue for them yet. */
+static int may_open(void)
+{
+    return !stopping() || cs_monotonic() < child.patient_until;
+}
+
 static void sleep_unless_stopped(apr_interval_time_t interval, apr_interval_time_t step)
 {
     for (apr_interval_time_t slept = 0; slept < interval && !stopping(); slept += step)
@@ -81,7 +87,7 @@ static apr_status_t wait_for_others(lane_t *lane)
 {
     apr_status_t status = APR_EAGAIN;
 
-    for (apr_time_t since = cs_monotonic(), said = since; APR_STATUS_IS_EAGAIN(status) && !stopping();) {
+    for (apr_time_t since = cs_monotonic(), said = since; APR_STATUS_IS_EAGAIN(status) && may_open();) {
         apr_sleep(cs_monotonic() < child.patient_until ? FIRST_STEP : OPEN_STEP);
         status = open_queue(lane, CS_QUEUE_WORKS, lane->log);
         if (APR_STATUS_IS_EAGAIN(status) &&
@@ -102,7 +108,7 @@ static void open_in_the_end(lane_t *lane)
 {
     int failures = 0;
 
-    while (!lane->queue && !stopping()) {
+    while (!lane->queue && may_open() && !(failures && stopping())) {
         apr_status_t status = open_queue(lane, CS_QUEUE_WORKS, failures % OPEN_LOGGED ? &nobody : lane->log);
         if (APR_STATUS_IS_EAGAIN(status))
             status = wait_for_others(lane);
