@@ -95,11 +95,11 @@ def test_a_stream_that_is_renamed(fake, keys):
         for number in range(5):
             assert server.post(event(f'"value":{number}')).status == 200
         reload(server, streams["b"])
-        assert server.log().count(line) == 1
+        wait_for(lambda: server.log().count(line) == 1, what="the line")
         assert "write the ClickstreamStream line of a again until it is empty" in server.log()
         assert server.post(A).status == 200  # goes to b
         reload(server, streams["b"])
-        assert server.log().count(line) == 2, "at each start, until something is done about it"
+        wait_for(lambda: server.log().count(line) == 2, what="the line at each start, until something is done about it")
         fake.faults([])
         wait_for(lambda: delivered_by(fake) == [record(A)], what="the other stream's")
         reload(server, streams["a"] + "\n" + streams["b"], "ClickstreamDeliverTo b")
