@@ -123,13 +123,11 @@ def unexplained(fake, marks):
 
 
 def deliver_all(server, door, fake, ledger):
-    def all_there():
-        return len(set(lines_of(fake))) >= len(ledger.promised)
     with contextlib.suppress(TimeoutError):
         if door == CGI:
             wait_for(lambda: not server.processes(), 30, "the last delivery's end")
             assert server.ctl("send").returncode == 0
-        wait_for(all_there, 60, "the events to be delivered")
+        wait_for(lambda: ledger.all_there(lines_of(fake)), 60, "the events to be delivered")
 
 
 def check(what, door, server, fake, load, marks, figures):

@@ -54,6 +54,12 @@ class Ledger:
             else:
                 self.broken += 1
 
+    def all_there(self, lines):
+        """Whether every promised event is among the lines. As many lines are not enough: they have those of requests whose
+        answer was broken off, too."""
+        lines = set(lines)
+        return len(lines) >= len(self.promised) and self.promised <= {json.loads(line)["number"] for line in lines}
+
     def check(self, lines, duplicates_allowed=False):
         """Holds delivered lines against the ledger; returns how many were there more than once."""
         counts = {}

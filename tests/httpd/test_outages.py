@@ -353,7 +353,7 @@ def run(case):
         httpd.expected_errors = ["delivery has failed", *case.expected_errors]
         spans, late = go_through(case, world)
         ledger = world.load.ledger
-        wait_for(lambda: len(set(lines_of(fake))) >= len(ledger.promised), 60, "the events to be delivered")
+        wait_for(lambda: ledger.all_there(lines_of(fake)), 60, "the events to be delivered")
         duplicates = ledger.check(lines_of(fake), case.duplicates)
         assert set(ledger.statuses) <= {200, 503 if "its queue is full" in case.expected_errors else 200, 0}
         check_log(case, world, spans["during"])
