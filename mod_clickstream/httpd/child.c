@@ -21,9 +21,9 @@
 /* What a thread promises, and a little more. */
 #define STOP_PATIENCE (CS_SENDER_NOTICE + CS_SENDER_PATIENCE + apr_time_from_msec(750))
 #define STOP_STEP apr_time_from_msec(10)
-/* For so long after its start a child's requests wait for a queue that is just being made: the default one takes about
- * that long, and a server that has just been started is to take the first event. */
-#define FIRST_PATIENCE apr_time_from_sec(1)
+/* For so long after its start a child's requests wait for a queue that is just being made: the default one takes a
+ * disk of 25 MB/s that long, and a server that has just been started is to take the first event. */
+#define FIRST_PATIENCE apr_time_from_sec(3)
 #define FIRST_STEP apr_time_from_msec(10)
 /* A queue that could not be opened is tried again this often, and every so many times that is logged: each child
  * has said it once. */
@@ -70,7 +70,7 @@ static int stopping(void)
     return __atomic_load_n(&child.stop, __ATOMIC_ACQUIRE);
 }
 
-/* A child that is stopped gracefully, in its first second, has requests to answer, and no queue for them yet. */
+/* A child that is stopped gracefully, in its first seconds, has requests to answer, and no queue for them yet. */
 static int may_open(void)
 {
     return !stopping() || cs_monotonic() < child.patient_until;

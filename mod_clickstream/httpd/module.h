@@ -49,8 +49,8 @@ int cs_start(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec 
 void cs_child_init(apr_pool_t *pchild, server_rec *server);
 /* The child_stopping hook: the senders come to an end. */
 void cs_child_stopping(apr_pool_t *pchild, int graceful);
-/* The stream's queue, or NULL while it cannot be opened. For any thread. In a child's first second it waits for a queue
- * that is just being made. */
+/* The stream's queue, or NULL while it cannot be opened. For any thread. In a child's first seconds it waits for a
+ * queue that is just being made. */
 cs_queue_t *cs_child_queue(const cs_stream_t *stream);
 /* Whether the queue is still being opened for the first time: nothing is wrong with it so far. */
 int cs_child_is_opening(const cs_stream_t *stream);
