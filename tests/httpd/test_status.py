@@ -383,7 +383,7 @@ def test_unusable():
     with Httpd(FILE_STREAM + place()) as httpd:
         httpd.stop()
         path = httpd.queues / "clicks.queue"
-        path.unlink()
+        path.unlink(missing_ok=True)
         path.mkdir()
         httpd.expected_errors = ["clicks.queue"]
         httpd.start()
