@@ -33,12 +33,18 @@ class FileSize:
     def __init__(self, folder):
         self.used_up = False
 
+    def limit(self, pid):
+        """Only a process of the same user may do this, and root not always. A child begins as its parent's user, and is
+        another's a moment later."""
+        user = int(re.search(r"^Uid:\s*(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)[1])
+        done = subprocess.run(["prlimit", f"--pid={pid}", f"--fsize={LIMIT if self.used_up else 'unlimited'}:"],
+                              check=False, **({} if user == os.geteuid() else
+                                              {"user": user, "group": user, "extra_groups": []}))
+        return done.returncode == 0
+
     def apply(self, pids):
-        """Only a process of the same user may do this, and root not always."""
         for pid in pids:
-            user = int(re.search(r"^Uid:\s*(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)[1])
-            subprocess.run(["prlimit", f"--pid={pid}", f"--fsize={LIMIT if self.used_up else 'unlimited'}:"], check=True,
-                           **({} if user == os.geteuid() else {"user": user, "group": user, "extra_groups": []}))
+            wait_for(lambda pid=pid: self.limit(pid), what="the limit to be set")
 
     def use_up(self, folder, pids=()):
         self.used_up = True
