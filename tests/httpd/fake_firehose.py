@@ -633,8 +633,13 @@ def serve(directory, servers, ready, parent):
         time.sleep(0.2)
 
 
+# How much longer all takes: under valgrind, see ../valgrind.
+SLOWNESS = 8 if "HTTPD_IS_SLOW" in os.environ else 1
+
+
 def wait_for(condition, seconds=20, what="the condition"):
     """The first true value of condition(), asked again and again until the deadline."""
+    seconds *= SLOWNESS
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
