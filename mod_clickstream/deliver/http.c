@@ -254,12 +254,14 @@ static const char *advice_for(CURLcode error, CURL *curl)
     return failure_of(error)->advice;
 }
 
-/* Where a request was begun on a connection that broke, and no new one can be made, libcurl's text is of the former. */
+/* Where a request was begun on a connection that broke, and no new one can be made, libcurl's text is of the former.
+ * And a proxy that it does not understand it quotes, with its user and password. */
 static const char *text_of(CURLcode error, const exchange_t *exchange)
 {
     int is_stale = exchange->given > 0 && failure_of(error)->connecting;
+    int is_secret = strchr(exchange->error, '@') != NULL;
 
-    return *exchange->error && !is_stale ? exchange->error : curl_easy_strerror(error);
+    return *exchange->error && !is_stale && !is_secret ? exchange->error : curl_easy_strerror(error);
 }
 
 static void finish(cs_http_t *http, exchange_t *exchange, CURLcode error)

@@ -222,6 +222,29 @@ START_TEST(goes_around_proxies)
 }
 END_TEST
 
+/* libcurl quotes what it does not understand; these go to logs and the status. */
+static const char *const proxies[] = {
+    "http://me:hush#hush@127.0.0.1:1/", "http://me:hush/hush@127.0.0.1:1", "http://me:hush hush@127.0.0.1:1",
+    "gopher://me:hush@127.0.0.1:1/",    "http://me:hush@127.0.0.1:none",   "http://me:hush@127.0.0.1:1/",
+};
+
+START_TEST(keeps_a_proxys_password_to_itself)
+{
+    const cs_http_request_t request = {
+        .method = CS_HTTP_GET, .url = "http://127.0.0.1:1/", .headers = no_headers, .timeout = apr_time_from_sec(5)};
+    cs_http_answer_t answer;
+
+    setenv("http_proxy", proxies[_i], 1);
+    begin();
+    ck_assert_int_eq(cs_http_fetch(&answer, http, &request, 1, &no_halt, pool), APR_SUCCESS);
+    ck_assert_int_eq(answer.status, 0);
+    ck_assert_msg(strstr(answer.error, "hush") == NULL, "%s", answer.error);
+    ck_assert_ptr_nonnull(strstr(answer.advice, "proxy"));
+    unsetenv("http_proxy");
+    cs_http_destroy(http);
+}
+END_TEST
+
 START_TEST(speaks_http_alone)
 {
     static const char *const urls[] = {"file:///etc/passwd", "ftp://127.0.0.1/", "there"};
@@ -290,6 +313,7 @@ Suite *http_suite(void)
     tcase_add_loop_test(tests, tries_again, 0, ELEMENTS(tries));
     tcase_add_test(tests, ends_when_it_has_to);
     tcase_add_test(tests, goes_around_proxies);
+    tcase_add_loop_test(tests, keeps_a_proxys_password_to_itself, 0, ELEMENTS(proxies));
     tcase_add_test(tests, speaks_http_alone);
     tcase_add_loop_test(tests, knows_where_secrets_may_go, 0, ELEMENTS(urls));
     suite_add_tcase(suite, tests);
