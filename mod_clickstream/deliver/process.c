@@ -21,6 +21,9 @@
 
 extern char **environ;
 
+/* How long what was killed may take to end. */
+#define KILL_PATIENCE apr_time_from_sec(1)
+
 static const char not_ended[] = "it has not ended in time";
 
 /* In a process group of its own, so that what it began can be killed with it. */
@@ -98,11 +101,17 @@ static const char *wait_for(pid_t *pid, apr_time_t until, const cs_halt_t *halt)
     return ended < 0 || (WIFEXITED(status) && WEXITSTATUS(status) == 0) ? NULL : "it failed";
 }
 
+/* One that has become another user's, as under sudo, cannot be killed, and one that hangs in a disk does not end: such
+ * a one is left behind. */
 static void kill_all(pid_t pid)
 {
+    apr_time_t until = cs_monotonic() + KILL_PATIENCE;
+    pid_t ended;
+
     kill(-pid, SIGKILL);
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-        ;
+    kill(pid, SIGKILL); /* it may have left its group */
+    while (((ended = waitpid(pid, NULL, WNOHANG)) == 0 || (ended < 0 && errno == EINTR)) && cs_monotonic() < until)
+        apr_sleep(apr_time_from_msec(5));
 }
 
 apr_status_t cs_process_run(cs_span_t *output, const char **why, const char *command, apr_interval_time_t timeout,

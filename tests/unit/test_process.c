@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "deliver/process.h"
@@ -128,6 +129,48 @@ START_TEST(kills_what_hangs)
 }
 END_TEST
 
+/* A program of this shell's process group, of which it becomes a member itself: nobody is left in its own. */
+START_TEST(kills_what_leaves_its_group)
+{
+    const char *command = script("exec perl -e 'setpgrp(0, getpgrp(getppid())); sleep 20'");
+    apr_time_t start = cs_monotonic();
+
+    ck_assert_str_eq(run(command, apr_time_from_sec(1), &no_halt),
+                     "(it had not ended in time, and was killed after 1 s)");
+    ck_assert_int_lt(cs_monotonic() - start, apr_time_from_sec(5));
+}
+END_TEST
+
+static void become_nobody(int number)
+{
+    (void)number;
+    if (setuid(65534) != 0)
+        _exit(2);
+}
+
+/* As where what it runs is sudo; the other way round here, so that no file has to be root's for everybody. */
+START_TEST(waits_for_nobody_who_cannot_be_killed)
+{
+    const char *number = apr_pstrcat(pool, test_folder(), "/number", NULL);
+    const char *command = script(apr_psprintf(pool, "echo $$ > %s\nexec sleep 20", number));
+    apr_time_t start = cs_monotonic();
+    int status;
+    pid_t pid;
+
+    if (geteuid() != 0) /* who is not root can become nobody else */
+        return;
+    if ((pid = fork()) == 0) {
+        signal(SIGALRM, become_nobody);
+        alarm(1);
+        _exit(strncmp(run(command, apr_time_from_sec(2), &no_halt), "(it had not ended", 17) != 0);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(status, 0);
+    ck_assert_int_lt(cs_monotonic() - start, apr_time_from_sec(10));
+    ck_assert_int_eq(kill((pid_t)strtol(test_read(number), NULL, 10), SIGKILL), 0); /* it was left */
+}
+END_TEST
+
 START_TEST(ends_when_it_has_to)
 {
     const int stop = 1;
@@ -177,6 +220,8 @@ Suite *process_suite(void)
     tcase_add_loop_test(tests, runs_program, 0, ELEMENTS(scripts));
     tcase_add_test(tests, is_found_on_the_path);
     tcase_add_loop_test(tests, kills_what_hangs, 0, ELEMENTS(hangs));
+    tcase_add_test(tests, kills_what_leaves_its_group);
+    tcase_add_test(tests, waits_for_nobody_who_cannot_be_killed);
     tcase_add_test(tests, ends_when_it_has_to);
     tcase_add_test(tests, gives_signals_back);
     tcase_add_test(tests, works_where_nobody_waits_for_children);
