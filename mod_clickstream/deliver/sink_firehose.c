@@ -50,15 +50,18 @@ typedef struct post_t {
     int sent_twice;
 } post_t;
 
-/* What an error of AWS's means for us, by the beginning of its type. */
+/* What an error of AWS's means for us, by the beginning of its type; the first one that fits. */
 typedef enum { RETRY, RETRY_WITH_NEW_CREDENTIALS, INVALID } meaning_t;
 static const char throttled_advice[] = "if it goes on, ask AWS for a higher quota of this stream";
 typedef struct refusal_t {
     const char *type;
     meaning_t meaning;
     const char *advice;
+    const char *says; /* somewhere in its message; NULL: whatever it says */
 } refusal_t;
+static const char source_advice[] = "the delivery stream must take direct PUTs";
 static const refusal_t errors[] = {
+    {"InvalidArgumentException", RETRY, source_advice, "not permitted on"}, /* KinesisStreamAsSource, MSKAsSource */
     {"ValidationException", INVALID, NULL},
     {"InvalidArgumentException", INVALID, NULL},
     {"SerializationException", INVALID, NULL},
@@ -66,7 +69,7 @@ static const refusal_t errors[] = {
     {"Throttling", RETRY, throttled_advice},
     {"LimitExceeded", RETRY, throttled_advice},
     {"ResourceNotFound", RETRY, "make the delivery stream in this region, or mend its name or region="},
-    {"InvalidSource", RETRY, "the delivery stream must take direct PUTs"},
+    {"InvalidSource", RETRY, source_advice},
     {"InvalidKMSResource", RETRY, "let the stream's role use its KMS key"},
     {"ExpiredToken", RETRY_WITH_NEW_CREDENTIALS, "renew the session token"},
     {"UnrecognizedClient", RETRY_WITH_NEW_CREDENTIALS, "mend the access key or the session token"},
@@ -150,10 +153,11 @@ static void fail(post_t *post, cs_outcome_t outcome, const cs_sink_result_t *res
     give_back(post, result);
 }
 
-static const refusal_t *refusal_of(const char *type)
+static const refusal_t *refusal_of(const char *type, const char *message)
 {
     for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
-        if (strncmp(type, errors[i].type, strlen(errors[i].type)) == 0)
+        if (strncmp(type, errors[i].type, strlen(errors[i].type)) == 0 &&
+            (!errors[i].says || strstr(message, errors[i].says)))
             return &errors[i];
     }
     return NULL;
@@ -184,7 +188,7 @@ static void refused(post_t *post, const cs_http_answer_t *answer)
     meaning_t meaning;
 
     cs_answer_error(&type, &message, answer->body, post->pool);
-    error = refusal_of(type);
+    error = refusal_of(type, message);
     meaning = error ? error->meaning : answer->status == 413 ? INVALID : RETRY;
     advice = error ? error->advice : unknown_advice;
     if (cs_access_learn(post->firehose->access, answer->date))

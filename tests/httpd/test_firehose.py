@@ -198,6 +198,22 @@ def test_an_invalid_event_is_found_by_bisecting_and_set_aside(fake, keys, option
     assert len(lines_of(fake)) == 598
 
 
+def test_a_stream_that_takes_no_puts_has_all_events_wait(fake, keys):
+    """AWS calls that an invalid argument, too, but no event is to blame for it."""
+    body = json.dumps({"__type": "InvalidArgumentException", "message": "This operation is not permitted on "
+                       "KinesisStreamAsSource delivery stream type."})
+    fake.faults([{"kind": "status", "code": 400, "body": body}])
+    with Httpd(firehose_stream(fake, "linger=100ms"), environment=keys) as httpd:
+        httpd.expected_errors = TROUBLE
+        post_numbers(httpd, range(20))
+        wait_for(lambda: fake.stats()["requests"] >= 3, what="the third attempt")
+        assert "must take direct PUTs" in httpd.log()
+        fake.faults([])
+        wait_until_there(fake, range(20))
+        assert not (httpd.queues / "clicks.rejected").exists()
+    assert len(lines_of(fake)) == 20
+
+
 # --- credentials ---
 
 def test_a_session_token_is_signed(fake, keys):
