@@ -43,6 +43,7 @@ typedef struct sender_t {
     apr_uint64_t cursor; /* in the queue: what comes behind it is in no batch yet */
     cs_batch_t *open;    /* being filled; NULL: none */
     int open_full;
+    int retried; /* the last one that was sent had failed before */
     int usual; /* the room that the next one begins with, as the last one had it: an array that grows leaves a second */
     apr_time_t open_until; /* when it has lingered */
     int under_way;
@@ -143,13 +144,13 @@ static int may_begin(const sender_t *sender)
     return sender->settler.waiting < RETRIES_PER_SLOT * slots(sender);
 }
 
-/* The next batch whose time has come, or NULL. */
-static cs_batch_t *next_batch(sender_t *sender, apr_time_t now)
+/* A new batch, when it is full or has lingered, or NULL. */
+static cs_batch_t *new_batch(sender_t *sender, apr_time_t now)
 {
-    cs_batch_t *batch = cs_settler_due(&sender->settler, now);
+    cs_batch_t *batch;
 
-    if (batch || !may_begin(sender))
-        return batch;
+    if (!may_begin(sender))
+        return NULL;
     fill(sender);
     if (!sender->open || (!sender->open_full && now < sender->open_until))
         return NULL;
@@ -158,6 +159,16 @@ static cs_batch_t *next_batch(sender_t *sender, apr_time_t now)
     sender->open = NULL;
     sender->open_full = 0;
     return batch;
+}
+
+/* The next batch whose time has come, or NULL. New ones and those that failed take turns: one that always fails must
+ * not be the probe each time, or nothing else would ever be sent. */
+static cs_batch_t *next_batch(sender_t *sender, apr_time_t now)
+{
+    cs_batch_t *batch = sender->retried ? new_batch(sender, now) : NULL;
+
+    sender->retried = !batch && (batch = cs_settler_due(&sender->settler, now));
+    return batch ? batch : new_batch(sender, now);
 }
 
 static void send_what_is_due(sender_t *sender)

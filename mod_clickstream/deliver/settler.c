@@ -73,23 +73,26 @@ static apr_time_t backoff(int failures, const cs_sink_result_t *result)
     return cs_monotonic() + (delay > asked ? delay : asked);
 }
 
-/* What the sink did not take waits for its time. */
-static void retry(cs_settler_t *settler, cs_batch_t *batch, int failures, const cs_sink_result_t *result)
+/* What the sink did not take waits until then. */
+static void retry(cs_settler_t *settler, cs_batch_t *batch, apr_time_t until, const cs_sink_result_t *result)
 {
     batch->attempts++;
     if (result->maybe_taken)
         cs_queue_count(settler->queue, CS_METRIC_MAYBE_TWICE, (apr_uint64_t)batch->events->nelts);
     cs_report_failed(settler->report, result, apr_time_now());
-    retry_at(settler, batch, backoff(failures, result));
+    retry_at(settler, batch, until);
 }
 
-/* Nothing of the batch was taken, and all of it may be later: then others need not try meanwhile. */
+/* Nothing of the batch was taken, and all of it may be later: then others need not try meanwhile. But where only this
+ * one fails, it waits for longer than they do. */
 static void hold_off(cs_settler_t *settler, cs_batch_t *batch, const cs_sink_result_t *result)
 {
+    apr_time_t until = backoff(++settler->failures, result);
+
     cs_queue_count(settler->queue, CS_METRIC_BATCHES_FAILED, 1);
-    retry(settler, batch, ++settler->failures, result);
-    if (batch->not_before > settler->not_before)
-        settler->not_before = batch->not_before;
+    if (until > settler->not_before)
+        settler->not_before = until;
+    retry(settler, batch, batch->attempts < settler->failures ? until : backoff(batch->attempts + 1, result), result);
 }
 
 /* The one bad event, found by bisecting. Where it cannot be set aside, it alone waits. */
@@ -106,9 +109,9 @@ static void reject(cs_settler_t *settler, cs_batch_t *batch, const cs_sink_resul
         char why[120];
         const char *reason =
             apr_psprintf(scratch, "%s: %s", settler->rejected_path, apr_strerror(status, why, sizeof(why)));
+        const cs_sink_result_t mine = {.reason = reason, .advice = cs_disk_advice(status)};
         cs_queue_count(settler->queue, CS_METRIC_BATCHES_FAILED, 1);
-        retry(settler, batch, batch->attempts + 1,
-              &(cs_sink_result_t){.reason = reason, .advice = cs_disk_advice(status)});
+        retry(settler, batch, backoff(batch->attempts + 1, &mine), &mine);
         apr_pool_destroy(scratch);
         return;
     }
@@ -158,7 +161,7 @@ void cs_settler_settle(cs_settler_t *settler, cs_batch_t *batch, const cs_sink_r
     again = cs_batch_select(batch, CS_OUTCOME_RETRY, &settler->sink->limits, settler->pool);
     if (again) {
         again->attempts = batch->attempts;
-        retry(settler, again, batch->attempts + 1, result);
+        retry(settler, again, backoff(batch->attempts + 1, result), result);
     }
     else if (!settler->waiting)
         cs_report_recovered(settler->report, apr_time_now());

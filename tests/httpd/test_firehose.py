@@ -179,6 +179,23 @@ def test_only_the_failed_records_are_sent_again(fake, keys):
     assert stats["records_taken"] == 300
 
 
+@pytest.mark.parametrize("fault", [{"kind": "fail_records"}, {"kind": "status"}, {"kind": "hang", "seconds": 30}],
+                         ids=lambda fault: fault["kind"])
+def test_what_fails_for_ever_holds_up_nobody_else(fake, keys, fault):
+    """An event that is not invalid, and never taken: others are, and it is tried less and less often."""
+    fake.faults([{**fault, "matching": '"number":5,'}])
+    with Httpd(firehose_stream(fake, "linger=10ms timeout=1s"), environment=keys) as httpd:
+        httpd.expected_errors = TROUBLE
+        post_numbers(httpd, [5])
+        wait_for(lambda: fake.faults()[0]["hits"] >= 3, what="its third failure")
+        for number in range(100, 120):
+            post_numbers(httpd, [number])
+            wait_until_there(fake, [number])
+        assert fake.faults()[0]["hits"] < 20
+        fake.faults([])
+        wait_until_there(fake, [5])
+
+
 # --- what is never taken ---
 
 @pytest.mark.parametrize("options", ["", "aggregate=off"])
