@@ -76,11 +76,21 @@ static apr_time_t backoff(int failures, const cs_sink_result_t *result)
 /* What the sink did not take waits until then. */
 static void retry(cs_settler_t *settler, cs_batch_t *batch, apr_time_t until, const cs_sink_result_t *result)
 {
-    batch->attempts++;
+    if (!batch->attempts++)
+        settler->troubled++;
     if (result->maybe_taken)
         cs_queue_count(settler->queue, CS_METRIC_MAYBE_TWICE, (apr_uint64_t)batch->events->nelts);
     cs_report_failed(settler->report, result, apr_time_now());
     retry_at(settler, batch, until);
+}
+
+/* Nothing of the batch is left to be sent. */
+static void finish(cs_settler_t *settler, cs_batch_t *batch)
+{
+    settler->troubled -= batch->attempts > 0;
+    if (!settler->troubled)
+        cs_report_recovered(settler->report, apr_time_now());
+    apr_pool_destroy(batch->pool);
 }
 
 /* Nothing of the batch was taken, and all of it may be later: then others need not try meanwhile. But where only this
@@ -117,7 +127,7 @@ static void reject(cs_settler_t *settler, cs_batch_t *batch, const cs_sink_resul
     }
     cs_report_rejected(settler->report, result->reason, settler->rejected_path, now);
     cs_queue_settle(settler->queue, event.id, CS_SETTLED_REJECTED);
-    apr_pool_destroy(batch->pool);
+    finish(settler, batch);
 }
 
 static void bisect(cs_settler_t *settler, cs_batch_t *batch, const cs_sink_result_t *result)
@@ -131,6 +141,7 @@ static void bisect(cs_settler_t *settler, cs_batch_t *batch, const cs_sink_resul
     cs_batch_split(halves, batch, &settler->sink->limits, settler->pool);
     for (int i = 0; i < 2; i++)
         retry_at(settler, halves[i], 0);
+    settler->troubled += batch->attempts > 0; /* two in the place of one */
     apr_pool_destroy(batch->pool);
 }
 
@@ -159,12 +170,12 @@ void cs_settler_settle(cs_settler_t *settler, cs_batch_t *batch, const cs_sink_r
     settle_delivered(settler, batch, result);
     settler->failures = 0;
     again = cs_batch_select(batch, CS_OUTCOME_RETRY, &settler->sink->limits, settler->pool);
-    if (again) {
-        again->attempts = batch->attempts;
-        retry(settler, again, backoff(batch->attempts + 1, result), result);
+    if (!again) {
+        finish(settler, batch);
+        return;
     }
-    else if (!settler->waiting)
-        cs_report_recovered(settler->report, apr_time_now());
+    again->attempts = batch->attempts;
+    retry(settler, again, backoff(batch->attempts + 1, result), result);
     apr_pool_destroy(batch->pool);
 }
 

@@ -27,6 +27,7 @@ typedef struct cs_settler_t {
 
     /* For the sender to read. */
     int waiting;           /* batches that wait to be sent again */
+    int troubled;          /* batches that failed, and wait or are under way again */
     int failures;          /* whole batches failed in a row */
     apr_time_t not_before; /* nothing is sent until then, by cs_monotonic() */
 

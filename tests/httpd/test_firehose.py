@@ -196,6 +196,25 @@ def test_what_fails_for_ever_holds_up_nobody_else(fake, keys, fault):
         wait_until_there(fake, [5])
 
 
+def test_trouble_lasts_for_as_long_as_one_event_fails(fake, keys):
+    """Also while others are delivered as that one is under way again."""
+    fake.faults([{"kind": "slow", "matching": '"number":5,', "seconds": 0.5},
+                 {"kind": "fail_records", "matching": '"number":5,'}])
+    with Httpd(firehose_stream(fake, "linger=10ms aggregate=off"), environment=keys) as httpd:
+        httpd.expected_errors = TROUBLE
+        post_numbers(httpd, [5])
+        wait_for(lambda: fake.faults()[1]["hits"] >= 1, what="its first failure")
+        posted = [6]
+        while fake.faults()[1]["hits"] < 5:
+            post_numbers(httpd, posted[-1:])
+            wait_until_there(fake, posted[-1:])
+            posted.append(posted[-1] + 1)
+        assert "delivers again" not in httpd.log()
+        fake.faults([])
+        wait_until_there(fake, [5])
+        wait_for(lambda: "delivers again" in httpd.log(), what="the end of the trouble")
+
+
 # --- what is never taken ---
 
 @pytest.mark.parametrize("options", ["", "aggregate=off"])
@@ -213,6 +232,20 @@ def test_an_invalid_event_is_found_by_bisecting_and_set_aside(fake, keys, option
         assert path.stat().st_mode & 0o777 == 0o600
         assert httpd.log().count("will never take an event") == 1
     assert len(lines_of(fake)) == 598
+
+
+def test_trouble_is_over_when_what_could_not_be_set_aside_is(fake, keys):
+    """Also where no other event comes that would be delivered."""
+    fake.faults([{"kind": "invalid"}])
+    with Httpd(firehose_stream(fake, "linger=10ms"), environment=keys) as httpd:
+        httpd.expected_errors = [*TROUBLE, "will never take an event"]
+        path = httpd.queues / "clicks.rejected"
+        path.mkdir()
+        post_numbers(httpd, [5])
+        wait_for(lambda: "clicks.rejected: Is a directory" in httpd.log(), what="the trouble")
+        path.rmdir()
+        wait_for(path.exists, what="the rejected event")
+        wait_for(lambda: "delivers again" in httpd.log(), what="the end of the trouble")
 
 
 def test_a_stream_that_takes_no_puts_has_all_events_wait(fake, keys):
