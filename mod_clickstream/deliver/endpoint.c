@@ -5,11 +5,26 @@
 #include <apr_strings.h>
 #include <string.h>
 
+/* "AWS service endpoints": the partitions that have a domain of their own, by how their regions begin. */
+static const struct {
+    const char *region, *domain;
+} partitions[] = {
+    {"cn-", "amazonaws.com.cn"},   {"eusc-", "amazonaws.eu"},      {"us-iso-", "c2s.ic.gov"},
+    {"us-isob-", "sc2s.sgov.gov"}, {"eu-isoe-", "cloud.adc-e.uk"}, {"us-isof-", "csp.hci.ic.gov"},
+};
+
+static const char *domain_of(const char *region)
+{
+    for (size_t i = 0; i < sizeof(partitions) / sizeof(partitions[0]); i++) {
+        if (strncmp(region, partitions[i].region, strlen(partitions[i].region)) == 0)
+            return partitions[i].domain;
+    }
+    return "amazonaws.com";
+}
+
 static const char *regional_url(const char *service, const char *region, apr_pool_t *pool)
 {
-    /* "AWS service endpoints": the partition of China has a domain of its own. */
-    return apr_pstrcat(pool, "https://", service, ".", region, ".amazonaws.com",
-                       strncmp(region, "cn-", 3) == 0 ? ".cn/" : "/", NULL);
+    return apr_pstrcat(pool, "https://", service, ".", region, ".", domain_of(region), "/", NULL);
 }
 
 void cs_endpoint_make(cs_endpoint_t *endpoint, const char *service, const char *region, const char *url,
