@@ -12,6 +12,9 @@
 /* However long the other side asks to wait: longer, and a mistake there would stop us for good. */
 #define RETRY_AFTER_MOST apr_time_from_sec(300)
 
+/* Parts of the largest batch that one which is too slow is not divided below: where all is silent it is no use. */
+#define PARTS_MOST 16
+
 void cs_settler_begin(cs_settler_t *settler)
 {
     APR_RING_INIT(&settler->retries, cs_batch_t, link);
@@ -23,6 +26,18 @@ static void retry_at(cs_settler_t *settler, cs_batch_t *batch, apr_time_t when)
     APR_RING_INSERT_TAIL(&settler->retries, batch, cs_batch_t, link);
     settler->waiting++;
     cs_queue_count(settler->queue, CS_METRIC_EVENTS_RETRIED, (apr_uint64_t)batch->events->nelts);
+}
+
+/* Both halves wait until then, in the batch's place. */
+static void halve(cs_settler_t *settler, cs_batch_t *batch, apr_time_t until)
+{
+    cs_batch_t *halves[2];
+
+    cs_batch_split(halves, batch, &settler->sink->limits, settler->pool);
+    for (int i = 0; i < 2; i++)
+        retry_at(settler, halves[i], until);
+    settler->troubled += batch->attempts > 0; /* two in the place of one */
+    apr_pool_destroy(batch->pool);
 }
 
 /* The events from `first` up to, but not, `end`. */
@@ -81,7 +96,10 @@ static void retry(cs_settler_t *settler, cs_batch_t *batch, apr_time_t until, co
     if (result->maybe_taken)
         cs_queue_count(settler->queue, CS_METRIC_MAYBE_TWICE, (apr_uint64_t)batch->events->nelts);
     cs_report_failed(settler->report, result, apr_time_now());
-    retry_at(settler, batch, until);
+    if (result->too_slow && batch->events->nelts > 1 && batch->cost > settler->sink->limits.batch / PARTS_MOST)
+        halve(settler, batch, until);
+    else
+        retry_at(settler, batch, until);
 }
 
 /* Nothing of the batch is left to be sent. */
@@ -130,21 +148,6 @@ static void reject(cs_settler_t *settler, cs_batch_t *batch, const cs_sink_resul
     finish(settler, batch);
 }
 
-static void bisect(cs_settler_t *settler, cs_batch_t *batch, const cs_sink_result_t *result)
-{
-    cs_batch_t *halves[2];
-
-    if (batch->events->nelts == 1) {
-        reject(settler, batch, result);
-        return;
-    }
-    cs_batch_split(halves, batch, &settler->sink->limits, settler->pool);
-    for (int i = 0; i < 2; i++)
-        retry_at(settler, halves[i], 0);
-    settler->troubled += batch->attempts > 0; /* two in the place of one */
-    apr_pool_destroy(batch->pool);
-}
-
 static int count_outcome(const cs_batch_t *batch, cs_outcome_t outcome)
 {
     int count = 0;
@@ -159,7 +162,10 @@ void cs_settler_settle(cs_settler_t *settler, cs_batch_t *batch, const cs_sink_r
     cs_batch_t *again;
 
     if (count_outcome(batch, CS_OUTCOME_INVALID)) {
-        bisect(settler, batch, result);
+        if (batch->events->nelts == 1)
+            reject(settler, batch, result);
+        else
+            halve(settler, batch, 0);
         cs_queue_advance(settler->queue);
         return;
     }

@@ -6,6 +6,7 @@
  * Operation: a batch of which nothing was taken holds all others off for as long as it waits itself; but where others
  *   are taken in between, it waits longer than they do, each time. Where something in a batch is not acceptable, its
  *   halves are sent, until the one bad event stands alone; one that cannot be set aside waits alone.
+ *   What is too slow, as on a line that carries no full request in time, goes in halves, too.
  * Safety: for the sender's thread. SPDX-License-Identifier: Apache-2.0 */
 #ifndef CS_SETTLER_H
 #define CS_SETTLER_H

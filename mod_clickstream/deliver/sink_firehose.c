@@ -239,7 +239,10 @@ static void answered(void *to, const cs_http_answer_t *answer)
         refused(post, answer);
     else
         fail(post, CS_OUTCOME_RETRY,
-             &(cs_sink_result_t){.reason = answer->error, .advice = answer->advice, .maybe_taken = answer->sent});
+             &(cs_sink_result_t){.reason = answer->error,
+                                 .advice = answer->advice,
+                                 .too_slow = answer->too_slow,
+                                 .maybe_taken = answer->sent});
 }
 
 /* An event that no request could carry: whoever queued it did not go by the limit. */

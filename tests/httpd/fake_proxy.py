@@ -10,6 +10,7 @@ import re
 import socket
 import socketserver
 import threading
+import time
 
 CONNECT = re.compile(rb"CONNECT ([^ :]+):(\d+) HTTP/1\.1\r\n")
 HEAD_MOST = 16384
@@ -34,7 +35,7 @@ class Tunnel(socketserver.BaseRequestHandler):
             if not proxy.leads_to:
                 self.request.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
             threading.Thread(target=copy, args=(upstream, self.request), daemon=True).start()
-            copy(self.request, upstream)
+            copy(self.request, upstream, proxy.rate)
 
     def read_connect(self, proxy):
         """The port of the tunnel that is asked for; None: it was refused."""
@@ -57,11 +58,13 @@ class Tunnel(socketserver.BaseRequestHandler):
         return int(asked[2])
 
 
-def copy(source, to):
+def copy(source, to, rate=None):
     """Until the source's end, of which the other side is told."""
     with contextlib.suppress(OSError):
         while data := source.recv(65536):
             to.sendall(data)
+            if rate:
+                time.sleep(len(data) / rate)
     with contextlib.suppress(OSError):
         to.shutdown(socket.SHUT_RDWR)
 
@@ -70,12 +73,13 @@ class FakeProxy:
     """`tunnels` and `refused` (407) are counted. Each of these may be set at any time, and holds for new connections:
 
     leads_to: the port that every connection is led to, without a CONNECT; diverted_to: a port that is reached
-    instead of the one that was asked for; user: the "name:password" that it wants.
+    instead of the one that was asked for; user: the "name:password" that it wants; rate: how many bytes a second it
+    takes from the client.
     """
 
     def __init__(self, leads_to=None, user=None):
         self.leads_to, self.user = leads_to, user
-        self.diverted_to = None
+        self.diverted_to = self.rate = None
         self.tunnels = self.refused = 0
         self.port = 0
         self.open = set()

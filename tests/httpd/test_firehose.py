@@ -4,6 +4,7 @@
 import json
 
 import pytest
+from fake_proxy import FakeProxy
 from load import Load, event, lines_of, record
 from server import HEADERS, Httpd, firehose_stream, wait_for
 
@@ -177,6 +178,22 @@ def test_only_the_failed_records_are_sent_again(fake, keys):
     stats = fake.stats()
     assert stats["records_failed"] == 6
     assert stats["records_taken"] == 300
+
+
+def test_what_a_slow_line_cannot_carry_in_time_goes_in_halves(fake, keys):
+    """A full request takes 7 seconds there, and has 1: it would be sent for ever."""
+    location = "ClickstreamMaxBody 8M\nClickstreamMaxEvent 200K"
+    pad = "x" * 100_000
+    with FakeProxy(leads_to=fake.port) as line:
+        line.rate = 600_000
+        stream = firehose_stream(fake, "linger=300ms timeout=1s").replace(f":{fake.port}", f":{line.port}")
+        with Httpd(stream, location, environment=keys) as httpd:
+            httpd.expected_errors = TROUBLE
+            padded = ",".join(event(n)[:-1] + f',"pad":"{pad}"' + "}" for n in range(30))
+            assert httpd.post(f"[{padded}]").status == 200
+            wait_for(lambda: fake.stats()["events_taken"] >= 30, 60, "the events to be delivered")
+            assert "timed out" in httpd.log()
+    assert len(set(lines_of(fake))) == 30
 
 
 @pytest.mark.parametrize("fault", [{"kind": "fail_records"}, {"kind": "status"}, {"kind": "hang", "seconds": 30}],
