@@ -17,6 +17,9 @@
 /* Between two attempts of cs_http_fetch(). */
 #define PAUSE apr_time_from_msec(100)
 
+/* A longer Retry-After, in seconds, is taken for this: there are more seconds than microseconds. */
+#define RETRY_AFTER_MOST 86400
+
 /* One request under way. */
 typedef struct exchange_t exchange_t;
 struct exchange_t {
@@ -278,7 +281,7 @@ static void finish(cs_http_t *http, exchange_t *exchange, CURLcode error)
         curl_easy_getinfo(exchange->curl, CURLINFO_RESPONSE_CODE, &status);
         curl_easy_getinfo(exchange->curl, CURLINFO_RETRY_AFTER, &seconds);
         answer.status = (int)status;
-        answer.retry_after = apr_time_from_sec(seconds);
+        answer.retry_after = apr_time_from_sec(seconds < RETRY_AFTER_MOST ? seconds : RETRY_AFTER_MOST);
         answer.date = exchange->date;
     }
     else {

@@ -154,6 +154,35 @@ START_TEST(reads_date)
 END_TEST
 
 static const struct {
+    const char *header;
+    apr_int64_t seconds;
+} pauses[] = {
+    {"", 0},
+    {"Retry-After: 7\r\n", 7},
+    {"Retry-After: 86401\r\n", 86400},
+    {"Retry-After: 9300000000000\r\n", 86400}, /* more microseconds than there are */
+    {"Retry-After: 18446744073710\r\n", 86400},
+};
+
+START_TEST(reads_retry_after)
+{
+    const char *texts[] = {apr_pstrcat(pool, GOOD, pauses[_i].header, "\r\n", NULL), NULL};
+    cs_http_answer_t answer;
+
+    begin();
+    ck_assert_int_eq(cs_http_fetch(&answer, http,
+                                   &(cs_http_request_t){.method = CS_HTTP_GET,
+                                                        .url = serve(texts),
+                                                        .headers = no_headers,
+                                                        .timeout = apr_time_from_sec(5)},
+                                   1, &no_halt, pool),
+                     APR_SUCCESS);
+    ck_assert_int_eq(answer.retry_after, apr_time_from_sec(pauses[_i].seconds));
+    cs_http_destroy(http);
+}
+END_TEST
+
+static const struct {
     const char *texts[4];
     int attempts, status;
 } tries[] = {
@@ -310,6 +339,7 @@ Suite *http_suite(void)
     tcase_set_timeout(tests, 30);
     tcase_add_loop_test(tests, asks, 0, ELEMENTS(methods));
     tcase_add_loop_test(tests, reads_date, 0, ELEMENTS(dates));
+    tcase_add_loop_test(tests, reads_retry_after, 0, ELEMENTS(pauses));
     tcase_add_loop_test(tests, tries_again, 0, ELEMENTS(tries));
     tcase_add_test(tests, ends_when_it_has_to);
     tcase_add_test(tests, goes_around_proxies);
