@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "deliver/http.h"
+#include "deliver/process.h"
 
 #define ELEMENTS(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
@@ -274,6 +275,48 @@ START_TEST(keeps_a_proxys_password_to_itself)
 }
 END_TEST
 
+static void ignore(void *to, const cs_http_answer_t *answer)
+{
+    (void)to;
+    (void)answer;
+}
+
+static int sockets_in(const char *list)
+{
+    int count = 0;
+
+    while ((list = strstr(list, "socket:"))) {
+        list++;
+        count++;
+    }
+    return count;
+}
+
+/* A CGI program of httpd's, or a credential_process, would keep a connection open for as long as it runs. */
+START_TEST(no_program_inherits_a_connection)
+{
+    static const char *const texts[] = {"", NULL};
+    const cs_http_request_t request = {.method = CS_HTTP_GET,
+                                       .url = serve(texts),
+                                       .headers = no_headers,
+                                       .timeout = apr_time_from_sec(60),
+                                       .answered = ignore};
+    cs_span_t before, after;
+    const char *why;
+
+    begin();
+    ck_assert_int_eq(cs_process_run(&before, &why, "ls -l /proc/self/fd", apr_time_from_sec(10), &no_halt, pool),
+                     APR_SUCCESS);
+    ck_assert_int_eq(cs_http_begin(http, &request), APR_SUCCESS);
+    for (int i = 0; i < 20; i++)
+        cs_http_poll(http, apr_time_from_msec(10));
+    ck_assert_int_eq(cs_process_run(&after, &why, "ls -l /proc/self/fd", apr_time_from_sec(10), &no_halt, pool),
+                     APR_SUCCESS);
+    ck_assert_msg(sockets_in(after.at) == sockets_in(before.at), "%s%s", before.at, after.at);
+    cs_http_destroy(http);
+}
+END_TEST
+
 START_TEST(speaks_http_alone)
 {
     static const char *const urls[] = {"file:///etc/passwd", "ftp://127.0.0.1/", "there"};
@@ -343,6 +386,7 @@ Suite *http_suite(void)
     tcase_add_loop_test(tests, tries_again, 0, ELEMENTS(tries));
     tcase_add_test(tests, ends_when_it_has_to);
     tcase_add_test(tests, goes_around_proxies);
+    tcase_add_test(tests, no_program_inherits_a_connection);
     tcase_add_loop_test(tests, keeps_a_proxys_password_to_itself, 0, ELEMENTS(proxies));
     tcase_add_test(tests, speaks_http_alone);
     tcase_add_loop_test(tests, knows_where_secrets_may_go, 0, ELEMENTS(urls));
