@@ -163,6 +163,11 @@ static const refusal_t *refusal_of(const char *type, const char *message)
     return NULL;
 }
 
+static const char *advice_on(const refusal_t *error)
+{
+    return error && error->advice ? error->advice : unknown_advice;
+}
+
 /* Whoever answers has our session token, and what they say goes to logs, the status and NAME.rejected: it ends where
  * the token begins, of which it may have a part. */
 static const char *without_token(const post_t *post, char *text)
@@ -190,7 +195,7 @@ static void refused(post_t *post, const cs_http_answer_t *answer)
     cs_answer_error(&type, &message, answer->body, post->pool);
     error = refusal_of(type, message);
     meaning = error ? error->meaning : answer->status == 413 ? INVALID : RETRY;
-    advice = error ? error->advice : unknown_advice;
+    advice = advice_on(error);
     if (cs_access_learn(post->firehose->access, answer->date))
         advice = "it is signed again with AWS's time";
     else if (meaning == RETRY_WITH_NEW_CREDENTIALS)
@@ -223,7 +228,7 @@ static void taken(post_t *post, const cs_http_answer_t *answer)
     if (failed) {
         result.reason = without_token(post, apr_psprintf(post->pool, "%d of %d records refused, the first with %s",
                                                          failed, post->batch->records->nelts, code));
-        result.advice = throttled_advice;
+        result.advice = advice_on(refusal_of(code, ""));
     }
     give_back(post, &result);
 }
