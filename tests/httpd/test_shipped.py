@@ -153,6 +153,37 @@ def test_the_example_of_the_page_works(fake, keys):
         wait_for(fake.records, what="the event")
 
 
+INDEX = "RewriteEngine On\nRewriteCond %{REQUEST_FILENAME} !-f\nRewriteRule . /index.php\n"
+FOLDER = '<Directory "@ROOT@/htdocs">\nAllowOverride All\nOptions FollowSymLinks\n</Directory>\n'
+# What has all URLs of a site, and what of it stands in .htaccess.
+OTHERS = {
+    "a proxy": ('ProxyPass "/" "http://127.0.0.1:9/"\n', None),
+    "a proxy by its section": ('<Location "/">\nProxyPass "http://127.0.0.1:9/"\n</Location>\n', None),
+    "a proxy of a virtual host": ('<VirtualHost *:*>\nProxyPass "/" "http://127.0.0.1:9/"\n</VirtualHost>\n', None),
+    "an application's .htaccess": (FOLDER, INDEX),
+    "rules of the server": ("RewriteEngine On\nRewriteRule ^ /index.php\n", None),
+    "rules that lead to a proxy": ("RewriteEngine On\nRewriteRule ^/(.*) http://127.0.0.1:9/$1 [P]\n", None),
+}
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_the_shipped_configuration_collects_where_others_have_the_site(fake, keys, what):
+    """Where they have the collector's URL as well, an app's POST is answered by them, perhaps with a 200."""
+    modules = "".join(f'LoadModule {name}_module "{LIBEXECDIR}/mod_{name}.so"\n'
+                      for name in ("proxy", "proxy_http", "rewrite"))
+    others, rules = OTHERS[what]
+    with Httpd(modules + others + shipped(fake), environment=keys) as httpd:
+        httpd.expected_errors = ["AH00957", "AH01114"]  # nobody is behind the proxy
+        (httpd.root / "htdocs/index.php").write_text("a page")
+        if rules:
+            (httpd.root / "htdocs/.htaccess").write_text(rules)
+        other = httpd.request("GET", "/other", headers={})
+        assert (other.status, other.text == "a page") in ((200, True), (503, False)), "the others have nothing"
+        for path in ("/poc-kstream/", "/poc-kstream/a"):
+            assert httpd.post(event(1), headers=None, path=path).text == COLLECTED
+        assert "The stream is healthy" in httpd.request("GET", "/clickstream-status", headers={}).text
+
+
 def packed(text):
     return {"body": gzip.compress(text.encode()), "headers": {**HEADERS, "Content-Encoding": "gzip"}}
 
