@@ -13,8 +13,8 @@ import socket
 import time
 
 import pytest
-from cases import A, EVENT, ID, event, record
-from doors import CGI, DOORS, PATH, ModuleDoor
+from cases import A, EVENT, ID, added, event, record
+from doors import CGI, DOORS, PATH, Collector, ModuleDoor
 from server import HEADERS, LIBEXECDIR
 from test_wire import chunk, head, raw_answers, raw_request
 
@@ -159,6 +159,27 @@ def test_forged_members_in_every_spelling(door):
     names = [name for name, _ in pairs]
     assert names == ["token", "timestamp", "tag", "client_id", "client_ip", "user_agent"]
     assert dict(pairs)["client_id"] == HEADERS["client_id"]
+
+
+BEHIND = (f'LoadModule headers_module "{LIBEXECDIR}/mod_headers.so"\n'
+          f'LoadModule remoteip_module "{LIBEXECDIR}/mod_remoteip.so"\n'
+          "RemoteIPHeader X-Forwarded-For\nRemoteIPInternalProxy 127.0.0.1\n")
+WITHOUT_REST = "RequestHeader unset X-Forwarded-For"
+
+
+@pytest.mark.parametrize("directives, client_ip", [
+    ("ClickstreamClientIP remote", "90.200.187.19"),
+    (WITHOUT_REST, "90.200.187.19"),
+    (f"{WITHOUT_REST}\nClickstreamClientIP anonymized", "90.200.187.0"),
+    ("ClickstreamClientIP remote\nClickstreamOptOut anonymize", "90.200.187.0"),
+    ("", "6.6.6.6"),  # which DIRECTIVES.md warns of
+])
+def test_a_forged_address_where_mod_remoteip_reads_the_header(directives, client_ip):
+    """The proxy has put the client's own address behind what that made up; mod_remoteip takes it from there."""
+    with Collector(BEHIND, directives) as server:
+        forged = {**HEADERS, "X-Forwarded-For": "6.6.6.6, 90.200.187.19", "Sec-GPC": "1"}
+        assert server.post(EVENT, headers=forged).status == 200
+        assert server.lines_until_marker() == [record(added=added(client_ip=client_ip))]
 
 
 # --- endless and slow ---
