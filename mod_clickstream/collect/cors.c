@@ -55,7 +55,7 @@ void cs_cors_headers(apr_table_t *headers, const apr_array_header_t *allowed, co
     if (methods) {
         apr_table_setn(headers, "Access-Control-Allow-Methods", methods);
         apr_table_setn(headers, "Access-Control-Allow-Headers",
-                       "Content-Type, Cache-Control, Authorization, client_id, client-id");
+                       "Content-Type, Content-Encoding, Cache-Control, Authorization, client_id, client-id");
         apr_table_setn(headers, "Access-Control-Max-Age", "86400");
     }
 }

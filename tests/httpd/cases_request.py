@@ -140,7 +140,8 @@ ANYBODY = "ClickstreamAllowOrigin *"
 BOTH = "ClickstreamAllowOrigin * https://app.example.com"
 VARY = {"Vary": "Origin"}
 PREFLIGHT = {"Access-Control-Allow-Methods": "POST, OPTIONS", "Access-Control-Max-Age": "86400",
-             "Access-Control-Allow-Headers": "Content-Type, Cache-Control, Authorization, client_id, client-id"}
+             "Access-Control-Allow-Headers":
+                 "Content-Type, Content-Encoding, Cache-Control, Authorization, client_id, client-id"}
 # A browser sends a preflight with none of the app's own headers.
 ASKS = {**{name: None for name in HEADERS}, "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "authorization,client_id,content-type"}

@@ -90,7 +90,7 @@ START_TEST(answers_preflight)
     check_header(headers, "Access-Control-Allow-Origin", allow);
     check_header(headers, "Access-Control-Allow-Methods", allow ? METHODS : NULL);
     check_header(headers, "Access-Control-Allow-Headers",
-                 allow ? "Content-Type, Cache-Control, Authorization, client_id, client-id" : NULL);
+                 allow ? "Content-Type, Content-Encoding, Cache-Control, Authorization, client_id, client-id" : NULL);
     check_header(headers, "Access-Control-Max-Age", allow ? "86400" : NULL);
     check_header(headers, "Access-Control-Expose-Headers", NULL);
 }
