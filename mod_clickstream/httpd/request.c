@@ -152,6 +152,8 @@ int cs_request_respond(request_rec *r, const cs_collect_t *collect, int ended)
     apr_table_do(set_header, r, collect->headers, NULL);
     if (!collect->body.at)
         return OK;
+    /* The events are collected, whichever part of that is asked for; RFC 9110, section 14.2, has none but of a GET. */
+    ap_remove_output_filter_byhandle(r->output_filters, "BYTERANGE");
     ap_set_content_length(r, (apr_off_t)collect->body.length);
     if (ap_status_drops_connection(
             r->status)) /* keepalive.c has its say when the handler is done, so not before that */

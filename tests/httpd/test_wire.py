@@ -264,6 +264,15 @@ def test_header_of_1_mib_for_the_cgi():
         assert server.lines_until_marker() == [record()]
 
 
+@pytest.mark.parametrize("asked", ["bytes=0-3", "bytes=1000-", "bytes=0-0,-1"])
+def test_nobody_gets_a_part_of_the_answer(module, asked):
+    """Of a CGI's answer httpd gives it."""
+    for header in ("Range", "Request-Range"):
+        response = module.post(A, headers={**HEADERS, header: asked})
+        assert (response.status, response.text) == (200, COLLECTED)
+    assert module.lines_until_marker() == [record(A)] * 2
+
+
 # The headers that come twice: what becomes of them; None: it is refused, with that status.
 TWICE = {
     "client_id": ("b", 200, added("touchwood-app, b")),
