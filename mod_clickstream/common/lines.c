@@ -263,6 +263,8 @@ const char *cs_line_read_field(void *settings, const cs_setting_t *row, int argc
 
 /* --- ClickstreamVisitorCookie --- */
 
+/* What a browser asks of a cookie whose name begins so, or it does not keep it (RFC 6265bis, section 4.1.3.2). */
+#define HOST_PREFIX "__Host-"
 /* What a cookie's name may consist of: a token of RFC 9110, section 5.6.2, which RFC 6265 asks for. */
 #define TOKEN_CHARACTERS "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 #define DOMAIN_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-"
@@ -292,6 +294,10 @@ const char *cs_line_read_cookie(void *settings, const cs_setting_t *row, int arg
         else
             cookie->domain = apr_pstrdup(pool, text);
     }
+    if (cookie->domain && strncasecmp(cookie->name, HOST_PREFIX, strlen(HOST_PREFIX)) == 0)
+        return apr_psprintf(
+            pool, "browsers keep no cookie %s with a domain: leave domain= out, or write a name without " HOST_PREFIX,
+            cookie->name);
     *cs_value_pointer(settings, row) = cookie;
     return NULL;
 }

@@ -167,6 +167,8 @@ LOCATION_LINES = [
     ("ClickstreamVisitorCookie v max-age=1ms", 'max-age=: "1ms"', TIME_FORM + "1s to 400d"),
     ("ClickstreamVisitorCookie v domain=", '"domain="', "is no domain: write domain=example.com"),
     ("ClickstreamVisitorCookie v 'domain=a; Path=/'", '"domain=a; Path=/"', "is no domain: write domain=example.com"),
+    ("ClickstreamVisitorCookie __Host-v domain=example.com", "__Host-v",
+     "browsers keep no cookie __Host-v with a domain: leave domain= out, or write a name without __Host-"),
     ("ClickstreamOptOut", "", "an argument is missing"),
     ("ClickstreamOptOut yes", '"yes"', "is not one of ignore|anonymize|drop"),
     ("ClickstreamAllowOrigin app.example.com", '"app.example.com"',

@@ -227,6 +227,8 @@ static const struct {
     {"ClickstreamVisitorCookie cs domain=", "\"domain=\" is no domain", "domain=example.com"},
     {"ClickstreamVisitorCookie cs 'domain=a;b'", "\"domain=a;b\" is no domain", "domain=example.com"},
     {"ClickstreamVisitorCookie cs domain=a/b", "\"domain=a/b\" is no domain", "domain=example.com"},
+    {"ClickstreamVisitorCookie __Host-cs domain=example.com", "no cookie __Host-cs with a domain", "leave domain= out"},
+    {"ClickstreamVisitorCookie __HOST-cs max-age=1d domain=a.b", "__HOST-cs with a domain", "without __Host-"},
 };
 
 START_TEST(refuses)
