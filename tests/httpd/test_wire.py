@@ -264,6 +264,15 @@ def test_header_of_1_mib_for_the_cgi():
         assert server.lines_until_marker() == [record()]
 
 
+@pytest.mark.parametrize("limit, status, media_type", [(len(A) - 1, 413, "text/html; charset=iso-8859-1"),
+                                                       (len(A), 200, "application/json")])
+@pytest.mark.parametrize("body", [A, [A]], ids=["with a length", "chunked"])
+def test_a_limit_of_httpd_goes_first(limit, status, media_type, body):
+    with Collector(location=f"LimitRequestBody {limit}") as server:
+        found = server.exchange(PATH, Case("", body))
+        assert (found.status, found.headers["Content-Type"]) == (status, media_type)
+
+
 @pytest.mark.parametrize("asked", ["bytes=0-3", "bytes=1000-", "bytes=0-0,-1"])
 def test_nobody_gets_a_part_of_the_answer(module, asked):
     """Of a CGI's answer httpd gives it."""
