@@ -108,18 +108,30 @@ static const char *compile_fields(cmd_parms *cmd, const cs_location_t *settings)
     return NULL;
 }
 
-static const char *set_location(cmd_parms *cmd, void *location, int argc, char *const argv[])
+static const char *check_place(cmd_parms *cmd)
 {
-    const char *error;
-
     /* AllowOverrideList lets it in, to be read for each request, by many threads at once, and never checked. */
     if (ap_check_cmd_context(cmd, NOT_IN_HTACCESS))
         return apr_psprintf(cmd->pool,
                             "%s is not possible in .htaccess: write it in the server's configuration, such as in "
                             "<Location> or <Directory>",
                             cmd->cmd->name);
-    error =
-        cs_settings_read(cs_location_settings, location, cmd->cmd->name, argc, (const char *const *)argv, cmd->pool);
+    /* To httpd that is the section around it, and so it would hold for all methods. */
+    if (ap_check_cmd_context(cmd, NOT_IN_LIMIT))
+        return apr_psprintf(cmd->pool,
+                            "%s is not possible in <Limit> and <LimitExcept>: write it in a section such as "
+                            "<If \"%%{REQUEST_METHOD} == 'GET'\">",
+                            cmd->cmd->name);
+    return NULL;
+}
+
+static const char *set_location(cmd_parms *cmd, void *location, int argc, char *const argv[])
+{
+    const char *error = check_place(cmd);
+
+    if (!error)
+        error = cs_settings_read(cs_location_settings, location, cmd->cmd->name, argc, (const char *const *)argv,
+                                 cmd->pool);
     if (!error)
         error = compile_fields(cmd, location);
     if (!error)

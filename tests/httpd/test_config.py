@@ -264,6 +264,11 @@ TOGETHER = {
     "stream in a Location": (FILE_STREAM, FILE, "ClickstreamStream not allowed in <Location> context"),
     "folder in a Location": (FILE_STREAM, "ClickstreamQueueDir /tmp",
                              "ClickstreamQueueDir not allowed in <Location> context"),
+    "a directive for one method": (FILE_STREAM, "<Limit GET>\nClickstreamAuth none\n</Limit>",
+                                   "ClickstreamAuth is not possible in <Limit> and <LimitExcept>: write it in a "
+                                   "section such as <If \"%{REQUEST_METHOD} == 'GET'\">"),
+    "a directive for all other methods": (FILE_STREAM, "<LimitExcept POST>\nClickstreamClientIP off\n</LimitExcept>",
+                                          "ClickstreamClientIP is not possible in <Limit> and <LimitExcept>"),
     "option for a directive": (FILE_STREAM + "\nClickstreamLinger 1s", "", "Invalid command 'ClickstreamLinger'"),
 }
 
@@ -403,6 +408,17 @@ def test_what_another_section_may_bring(server, directives, beside, missing, ref
         assert status("verifies", EVENT) == 200
     server.stop()
     server.check_log()
+
+
+BY_METHOD = "ClickstreamPixel on\n<If \"%{REQUEST_METHOD} == 'GET'\">\nClickstreamAuth none\n</If>"
+
+
+def test_what_holds_for_one_method_alone():
+    """As the page and the message say, which a <Limit> does not do: no POST gets by without a token."""
+    with Httpd(FILE_STREAM, BY_METHOD) as server:
+        assert server.post(EVENT, headers={**HEADERS, "Authorization": None}).status == 401
+        assert server.request("GET", headers={}, path="/poc-kstream/?client_id=a").status == 400
+        assert server.request("GET", headers={}).status == 403
 
 
 # --- .htaccess ---
