@@ -136,6 +136,17 @@ def door(request, fake, keys):
 # --- as shipped ---
 
 
+def test_the_shipped_lines_collect_behind_those_of_an_application(fake, keys):
+    """Whose rules take the collector's URL for one of its own: the file's name with a slash behind it is no file."""
+    rules = "RewriteEngine On\nRewriteCond %{DOCUMENT_ROOT}%{REQUEST_URI} !-f\nRewriteRule ^ /index.php [L]\n"
+    with Site(fake, keys) as site:
+        (site.folder / "index.php").write_text("a page")
+        lines = site.folder / ".htaccess"
+        lines.write_text(rules + lines.read_text())
+        assert site.request("GET", "/other").text == "a page"
+        assert site.collect().text == COLLECTED
+
+
 def test_the_shipped_files_collect(door, fake):
     """An app's POST, a browser's preflight, a compressed body, and a stranger."""
     response = door.collect(event(1))
