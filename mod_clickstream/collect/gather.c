@@ -38,14 +38,30 @@ static int is_opted_out(const cs_request_t *request)
     return says_1(cs_request_header(request, "Sec-GPC")) || says_1(cs_request_header(request, "DNT"));
 }
 
+/* Of a list that is too long to be added its last addresses: a proxy puts the one that it knows behind what it got, and
+ * that a client may have made up, as long as it takes for the other to be cut off. NULL: there is none. */
+static const char *last_of(const char *addresses)
+{
+    size_t length = addresses ? strlen(addresses) : 0;
+    const char *comma;
+
+    if (length <= CS_ADDED_MOST)
+        return addresses;
+    addresses += length - CS_ADDED_MOST - 1; /* what is behind a comma here is whole */
+    comma = strchr(addresses, ',');
+    addresses = comma ? comma + 1 : addresses + 1;
+    addresses += strspn(addresses, " \t");
+    return *addresses ? addresses : NULL;
+}
+
 static const char *client_ip(const cs_request_t *request, apr_int64_t which, int opted_out, apr_pool_t *pool)
 {
-    const char *address = which == CS_CLIENT_IP_REMOTE ? NULL : filled_header(request, "X-Forwarded-For");
+    const char *address = which == CS_CLIENT_IP_REMOTE ? NULL : last_of(filled_header(request, "X-Forwarded-For"));
 
     if (which == CS_CLIENT_IP_OFF)
         return NULL;
     if (which == CS_CLIENT_IP_ANONYMIZED || opted_out) {
-        address = address ? cs_address_anonymize(address, pool) : NULL;
+        address = address ? last_of(cs_address_anonymize(address, pool)) : NULL;
         return address ? address : cs_address_anonymize(request->remote_address, pool);
     }
     return address ? address : request->remote_address;

@@ -16,6 +16,7 @@ NO_BEARERS = {"missing": None, "empty": "", "scheme only": "Bearer", "other sche
               "a list": "Bearer abc, Bearer def", "padding within": "Bearer a=b",
               "padding only": "Bearer ==", "a quoted token": 'Bearer "abc"',
               "not ASCII": "Bearer caf\xe9"}
+FORWARDED = HEADERS["X-Forwarded-For"]
 LIST = "ClickstreamClient touchwood-app\nClickstreamClient other"
 
 # By query: what is written there, and what it means as JSON; None: no client.
@@ -100,8 +101,22 @@ ADDITIONS = [
          records=(record(added=added(user_agent="x" * 2048)),)),
     Case("a longer user agent is cut", headers={"User-Agent": ("x" * 2047 + "é" * 1000).encode()},
          records=(record(added=added(user_agent="x" * 2047)),)),
-    Case("so are addresses", headers={"X-Forwarded-For": "1, " * 2000},
-         records=(record(added=added(client_ip=("1, " * 2000)[:2048])),)),
+    # What a client has made up stands before what proxies add.
+    *(Case(f"of too many addresses the last are kept: {name}", headers={"X-Forwarded-For": forged + FORWARDED},
+           records=(record(added=added(client_ip=left + FORWARDED)),))
+      for name, forged, left in (("many", "6.6.6.6, " * 600, "6.6.6.6, " * ((2048 - len(FORWARDED)) // 9)),
+                                 ("a long one", "6" * 4000 + ", ", ""),
+                                 ("just enough", "6" * (2046 - len(FORWARDED)) + ", ", "6" * (2046 - len(FORWARDED)) + ", "),
+                                 ("one byte too many", "6" * (2047 - len(FORWARDED)) + ", ", ""),
+                                 ("whole ones alone", "1," + "6" * (2046 - len(FORWARDED)) + ", ",
+                                  "6" * (2046 - len(FORWARDED)) + ", "))),
+    Case("of too many addresses the last are kept: without their ends", directives="ClickstreamClientIP anonymized",
+         headers={"X-Forwarded-For": "6.6.6.6," * 240 + FORWARDED},
+         records=(record(added=added(client_ip="6.6.6.0, " * 224 + "90.200.187.0, 165.225.197.0")),)),
+    Case("of one address that is too long, and a comma, nothing", headers={"X-Forwarded-For": "1" * 3000 + ","},
+         records=(record(added=added(client_ip=REMOTE)),)),
+    Case("of one address that is too long the end", headers={"X-Forwarded-For": "a" + "1" * 2048},
+         records=(record(added=added(client_ip="1" * 2048)),)),
     Case("a small request that would make many large records", f"[{','.join([A] * 100)}]", 413, OUTGROWN,
          headers={"User-Agent": "x" * 2048}, directives="ClickstreamMaxBody 16K"),
     Case("one that is just not too large", f"[{','.join([A] * 50)}]", answer=collected(50),
