@@ -127,6 +127,20 @@ static int is_endpoint(const char *url)
     return 0;
 }
 
+static int ends_with(const char *text, const char *end)
+{
+    size_t length = strlen(text), tail = strlen(end);
+
+    return length >= tail && strcmp(text + length - tail, end) == 0;
+}
+
+/* Browsers do not name the port that the scheme has anyway (RFC 6454, section 6.2): it would never be theirs. */
+static int has_usual_port(const char *origin)
+{
+    return (strncasecmp(origin, "https:", 6) == 0 && ends_with(origin, ":443")) ||
+           (strncasecmp(origin, "http:", 5) == 0 && ends_with(origin, ":80"));
+}
+
 static int is_origin(const char *origin)
 {
     const char *host = strstr(origin, "://");
@@ -138,7 +152,7 @@ static int is_origin(const char *origin)
     host += 3;
     if (starts_with(host, "*."))
         host += 2;
-    return *host && !strpbrk(host, "/*?#@ ");
+    return *host && !strpbrk(host, "/*?#@ ") && !has_usual_port(origin);
 }
 
 static const char *read_text(void **value, const cs_setting_t *row, const char *word, apr_pool_t *pool)

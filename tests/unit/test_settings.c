@@ -228,6 +228,7 @@ END_TEST
 static const char *const good_origins[] = {
     "https://app.example.com", "https://app.example.com:8443", "http://localhost:3000",
     "https://*.example.com",   "capacitor://localhost",        "*",
+    "http://localhost:443",    "https://app.example.com:80",
 };
 
 START_TEST(takes_origin)
@@ -301,6 +302,8 @@ static const struct {
     {"ClickstreamAllowOrigin ://x", "\"://x\"", "https://app.example.com"},
     {"ClickstreamAllowOrigin null", "\"null\"", "https://app.example.com"},
     {"ClickstreamAllowOrigin https://x/", "\"https://x/\"", "https://app.example.com"},
+    {"ClickstreamAllowOrigin https://x:443", "\"https://x:443\"", "https://app.example.com"},
+    {"ClickstreamAllowOrigin HTTP://*.x:80", "\"HTTP://*.x:80\"", "https://app.example.com"},
     {"ClickstreamAllowOrigin https://x?y", "\"https://x?y\"", "https://app.example.com"},
     {"ClickstreamAllowOrigin https://me@x", "\"https://me@x\"", "https://app.example.com"},
     {"ClickstreamAllowOrigin https://a.*.com", "\"https://a.*.com\"", "https://*.example.com"},
