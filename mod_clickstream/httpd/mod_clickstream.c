@@ -68,13 +68,15 @@ static void explain_failure(request_rec *r, const cs_stream_t *stream, apr_statu
                       status == APR_EINVAL ? "413: write a larger queue=" : "500: see the lines about it above");
 }
 
-/* The response is ready, but for what becomes of the records. */
+/* The response is ready, but for what becomes of the records. No queue is asked for that is not needed: in a child's
+ * first seconds it may have to be waited for. */
 static void take_in(request_rec *r, cs_collect_t *collect, const cs_location_t *settings)
 {
     const cs_server_t *server = cs_config_server(r->server);
     const cs_stream_t *stream = cs_server_stream(server, settings->deliver_to);
-    const cs_stream_t *rejects = settings->reject_to ? cs_server_stream(server, settings->reject_to) : NULL;
-    apr_status_t status = cs_intake(collect, stream ? cs_child_queue(stream) : NULL,
+    const cs_stream_t *rejects = collect->rejects->nelts ? cs_server_stream(server, settings->reject_to) : NULL;
+    int wanted = r->method_number != M_OPTIONS; /* which is not even counted */
+    apr_status_t status = cs_intake(collect, stream && wanted ? cs_child_queue(stream) : NULL,
                                     rejects ? cs_child_queue(rejects) : NULL, collect->request.now);
 
     if (status != APR_SUCCESS)

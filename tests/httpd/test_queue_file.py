@@ -11,7 +11,7 @@ import time
 
 import pytest
 from load import Load, event, lines_of, record
-from server import Httpd, firehose_stream, give_to_user, public_folder, wait_for
+from server import FILE_STREAM, Httpd, firehose_stream, give_to_user, public_folder, wait_for
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root has disks to mount, and rights to take")
 WAITING = 400  # events in the queue when it happens
@@ -272,6 +272,24 @@ def test_the_site_waits_for_no_lock(fake, keys, mpm):
         good = answers_until_good(server, 200)
         fake.start()
         assert delivered(fake, [*range(10), *good]) == set()
+
+
+@pytest.mark.parametrize("locked, method, body, status", [("clicks", "OPTIONS", None, 204),
+                                                          ("refused", "POST", event(1), 200)],
+                         ids=["a preflight", "without refused events"])
+def test_no_request_waits_for_a_queue_that_it_does_not_need(locked, method, body, status):
+    """In the first seconds of a child, while somebody has that queue locked."""
+    streams = "".join(FILE_STREAM.replace(" clicks ", f" {name} ") + "\n" for name in ("clicks", "refused"))
+    with Httpd(streams, "ClickstreamDeliverTo clicks\nClickstreamRejectTo refused") as server:
+        server.expected_errors += ["its queue is not open yet, clients get 500", "or another process has it locked"]
+        assert server.post("[1," + event(1) + "]").status == 200
+        server.stop()
+        with open(server.queues / f"{locked}.queue", "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            server.start()
+            begun = time.monotonic()
+            assert server.request(method, body=body).status == status
+            assert time.monotonic() - begun < 2
 
 
 def test_the_site_does_not_wait_while_a_queue_is_made(fake, keys):
