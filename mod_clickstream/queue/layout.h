@@ -58,7 +58,7 @@ typedef struct header_t {
     apr_uint32_t syncs;    /* that have ended, well or not: what others wait for */
     apr_uint32_t lives;    /* another number whenever the file is made or recovered */
     apr_uint64_t unsynced; /* of what is before this position something may never get to the disk: a sync failed */
-    /* Somebody recovers it, or could not; who waited for that must not take it for recovered. */
+    /* Somebody is alone with it, or was, and has not recovered it: who comes then must not take it for recovered. */
     apr_uint32_t recovering;
 } header_t;
 _Static_assert(sizeof(header_t) <= BOARD_OFFSET, "the header leaves the board its half");

@@ -2,7 +2,8 @@
  *
  * Everybody who uses the file holds a shared flock() on it; whoever gets the exclusive one is alone, and
  * makes or recovers it. Turning one into the other is not atomic: in the gap another process may do the
- * same once more, which is harmless, or put another file in its place, which is looked for afterwards.
+ * same once more, which is harmless, or put another file in its place, which is looked for afterwards. Whoever
+ * is alone, and dies or leaves the file as it is, leaves a mark in it: nobody takes it for recovered then.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <apr_strings.h>
 #include <errno.h>
@@ -115,7 +116,8 @@ static void unmap_file(cs_queue_t *queue)
 
 /* --- what is in the file --- */
 
-typedef enum { FILE_EMPTY, FILE_QUEUE, FILE_FOREIGN } content_t;
+/* FILE_UNREADY: a queue, but who was alone with it has not recovered it. */
+typedef enum { FILE_EMPTY, FILE_QUEUE, FILE_UNREADY, FILE_FOREIGN } content_t;
 
 static content_t content_of(const header_t *header, off_t size)
 {
@@ -124,7 +126,9 @@ static content_t content_of(const header_t *header, off_t size)
     /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): of a file */
     if (memcmp(header, nothing, sizeof(*header)) == 0)
         return FILE_EMPTY; /* new, or whoever made it died before it was done */
-    return is_header(header, size) ? FILE_QUEUE : FILE_FOREIGN;
+    if (!is_header(header, size))
+        return FILE_FOREIGN;
+    return header->recovering ? FILE_UNREADY : FILE_QUEUE;
 }
 
 /* What cannot be read is not foreign: it stays where it is. */
@@ -298,25 +302,31 @@ static apr_status_t resize(const opening_t *opening, cs_queue_t *old)
 /* We hold the exclusive lock. */
 static apr_status_t prepare(const opening_t *opening, int fd)
 {
-    int existing = opening->options->existing;
+    int existing = opening->options->existing, at_once = opening->options->patience == CS_QUEUE_AT_ONCE;
     apr_size_t capacity;
-    content_t content;
+    content_t content = FILE_FOREIGN;
     cs_queue_t queue = {.watched = 1};
     apr_status_t status = look_at(&content, &capacity, fd);
 
     if (status != APR_SUCCESS)
         return status;
+    if (at_once && (content == FILE_EMPTY || content == FILE_FOREIGN))
+        return BUSY; /* nobody has it open: so there is something to do */
     switch (content) {
     case FILE_EMPTY:
         return existing ? APR_ENOENT : make(opening, fd, opening->path);
     case FILE_FOREIGN:
         return existing ? APR_EGENERAL : move_aside(opening);
     case FILE_QUEUE:
+    case FILE_UNREADY:
         break;
     }
     if ((status = map_file(&queue, fd, capacity)) != APR_SUCCESS)
         return status;
-    status = queue_recover(&queue, opening->options->name, opening->log);
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): as in make() */
+    if (!queue.header->recovering) /* one that is moved aside changes no more than it has to */
+        queue.header->recovering = 1;
+    status = at_once ? BUSY : queue_recover(&queue, opening->options->name, opening->log);
     if (status == APR_EGENERAL && !existing)
         status = move_aside(opening);
     else if (status == APR_SUCCESS && !existing && capacity != opening->capacity)
@@ -325,6 +335,17 @@ static apr_status_t prepare(const opening_t *opening, int fd)
         status = EIO;
     unmap_file(&queue);
     return status;
+}
+
+/* Others use it, or one makes or recovers it. Who does not wait for that stays out of the way of whoever does it: many
+ * who look again and again would never leave it to one alone. */
+static apr_status_t look_from_outside(const opening_t *opening, int fd)
+{
+    content_t content = FILE_QUEUE;
+    apr_size_t capacity;
+    apr_status_t status = opening->options->patience == CS_QUEUE_WAITS ? APR_SUCCESS : look_at(&content, &capacity, fd);
+
+    return status == APR_SUCCESS && content != FILE_QUEUE ? BUSY : status;
 }
 
 /* One look at the path. AGAIN: what was there is there no more. */
@@ -342,12 +363,10 @@ static apr_status_t attempt(cs_queue_t *queue, const opening_t *opening)
     if (status != APR_SUCCESS)
         return status;
     status = lock_file(fd, LOCK_EX | LOCK_NB);
-    if (status == APR_SUCCESS && patience == CS_QUEUE_AT_ONCE)
-        status = BUSY; /* nobody has it open: so there is something to do */
-    else if (status == APR_SUCCESS)
+    if (status == APR_SUCCESS)
         status = cs_disk_still_at(opening->path, fd) ? prepare(opening, fd) : AGAIN;
     else if (status == EWOULDBLOCK)
-        status = APR_SUCCESS; /* others use it, or one makes it */
+        status = look_from_outside(opening, fd);
     if (status == APR_SUCCESS) {
         status = lock_file(fd, patience == CS_QUEUE_WAITS ? LOCK_SH : LOCK_SH | LOCK_NB);
         if (status == EWOULDBLOCK)
@@ -357,11 +376,6 @@ static apr_status_t attempt(cs_queue_t *queue, const opening_t *opening)
         status = cs_disk_still_at(opening->path, fd) ? look_at(&content, &capacity, fd) : AGAIN;
     if (status == APR_SUCCESS)
         status = content == FILE_QUEUE ? map_file(queue, fd, capacity) : AGAIN;
-    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): as in make() */
-    if (status == APR_SUCCESS && queue->header->recovering) {
-        unmap_file(queue);
-        status = AGAIN; /* whoever was alone with it before us did not come to the end */
-    }
     if (status != APR_SUCCESS)
         close(fd);
     return status;

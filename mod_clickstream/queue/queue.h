@@ -25,7 +25,7 @@ typedef struct cs_queue_t cs_queue_t;
 typedef enum {
     CS_QUEUE_WAITS,   /* while another process makes or recovers the file, or has it locked */
     CS_QUEUE_WORKS,   /* makes, recovers and resizes it, which may take long; but waits for nobody */
-    CS_QUEUE_AT_ONCE, /* nothing: it is open in another process, and ready, or is left as it is */
+    CS_QUEUE_AT_ONCE, /* nothing: it is open in another process, and ready, or is left to those who have time */
 } cs_queue_patience_t;
 
 typedef struct cs_queue_options_t {

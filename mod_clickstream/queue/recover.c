@@ -91,7 +91,6 @@ apr_status_t queue_recover(cs_queue_t *queue, const char *name, const cs_log_t *
     queue_step();
     if (!choose_ledger(queue))
         return is_broken(queue) ? EIO : APR_EGENERAL;
-    queue->header->recovering = 1;
     ledger = *ledger_of(queue);
     for (position = ledger.tail; position < ledger.head;) {
         const frame_t *frame = frame_at(queue, position);

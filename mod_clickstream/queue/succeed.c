@@ -199,7 +199,7 @@ static int unstick(cs_queue_t *queue)
 
     if (flock(queue->fd, LOCK_SH | LOCK_NB) != 0)
         return 0;
-    if (queue->header->lives == queue->life && queue_lock(queue, 0) == APR_SUCCESS) {
+    if (queue->header->lives == queue->life && !queue->header->recovering && queue_lock(queue, 0) == APR_SUCCESS) {
         if (!has_head(queue))
             set_broken(queue);
         unstuck = change_condition(queue, CONDITION_STUCK, CONDITION_SOUND);

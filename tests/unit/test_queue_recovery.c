@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "queue/layout.h"
@@ -130,6 +131,45 @@ START_TEST(locks_of_another_life_are_new)
     ck_assert_int_eq(cs_queue_sender_lock(queue, 0), APR_SUCCESS);
     cs_queue_sender_unlock(queue);
     ck_assert_str_eq(letters(queue), "abcdefghij");
+    cs_queue_close(queue);
+}
+END_TEST
+
+/* Children that begin all at once look whether somebody has the file open already. One of them that has it for itself,
+ * for that moment, and leaves it as it is, must not be taken for one who has recovered it. */
+#define LOOKERS 3
+#define LOOKS 4000
+
+static int looks_in_vain(void)
+{
+    cs_queue_options_t at_once = options;
+    cs_queue_t *queue;
+    int found = 0;
+
+    at_once.patience = CS_QUEUE_AT_ONCE;
+    for (int i = 0; i < LOOKS; i++)
+        found += cs_queue_open(&queue, &at_once, test_log) != APR_EAGAIN;
+    return found;
+}
+
+START_TEST(who_looks_only_has_not_recovered_it)
+{
+    cs_queue_t *queue;
+    int status;
+
+    choose_folder();
+    make_file();
+    damage(frame_offset(0) + 16, "torn", 4);
+    for (int i = 0; i < LOOKERS; i++) {
+        if (fork() == 0)
+            _exit(looks_in_vain() != 0);
+    }
+    for (int i = 0; i < LOOKERS; i++) {
+        ck_assert_int_gt(wait(&status), 0);
+        ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    }
+    queue = open_queue(); /* and whoever has time recovers it */
+    ck_assert_str_eq(letters(queue), "bcdefghij");
     cs_queue_close(queue);
 }
 END_TEST
@@ -427,6 +467,7 @@ Suite *queue_recovery_suite(void)
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, what_waits_is_there_again);
     tcase_add_test(tests, locks_of_another_life_are_new);
+    tcase_add_test(tests, who_looks_only_has_not_recovered_it);
     tcase_add_loop_test(tests, torn_frames_are_skipped, 0, (int)(sizeof(torn) / sizeof(torn[0])));
     tcase_add_test(tests, an_old_header_finds_the_newer_records);
     tcase_add_test(tests, a_torn_ledger_leaves_the_other);

@@ -687,6 +687,29 @@ START_TEST(stuck_until_the_other_dies)
 }
 END_TEST
 
+/* And somebody has looked at the file since, and left it as it is: so it is recovered first, and then for all. */
+START_TEST(stuck_until_all_others_are_gone)
+{
+    cs_queue_options_t at_once;
+    cs_queue_t *queue = begin(), *next, *newcomer;
+    holder_t holder = begin_to_hold(queue, 1);
+
+    check_stuck(queue, 0);
+    end(&holder, 9);
+    at_once = options;
+    at_once.patience = CS_QUEUE_AT_ONCE;
+    ck_assert_int_eq(cs_queue_open(&newcomer, &at_once, test_log), APR_EAGAIN);
+    next = succeed(queue);
+    ck_assert_str_eq(letters(next), ALL);
+    ck_assert_int_eq(cs_queue_open(&newcomer, &at_once, test_log), APR_SUCCESS);
+    ck_assert_int_eq(append(newcomer, RECORDS), APR_SUCCESS);
+    ck_assert_str_eq(letters(next), ALL "u");
+    cs_queue_close(newcomer);
+    cs_queue_close(next);
+    cs_queue_close(queue);
+}
+END_TEST
+
 /* Nothing is moved while somebody may still be about to append. */
 START_TEST(stuck_and_removed)
 {
@@ -807,6 +830,7 @@ Suite *queue_succeed_suite(void)
     tcase_add_loop_test(tests, many_processes, 0, 3);
     tcase_add_test(tests, stuck);
     tcase_add_test(tests, stuck_until_the_other_dies);
+    tcase_add_test(tests, stuck_until_all_others_are_gone);
     tcase_add_test(tests, stuck_and_removed);
     tcase_add_test(tests, stuck_and_removed_for_long);
     tcase_add_test(tests, stuck_by_one_of_ours);
