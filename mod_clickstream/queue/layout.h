@@ -90,7 +90,7 @@ struct cs_queue_t {
     int synced, watched;
     apr_uint32_t life;            /* of the file, when it was opened */
     int condition;                /* CONDITION_…, in this process; set by any thread, and by a signal handler */
-    int inside;                   /* a thread of this process has `lock` */
+    int inside;                   /* how many of its locks threads of this process have */
     apr_interval_time_t patience; /* with who has `lock` */
     char *path;
     int waits;        /* how often cs_queue_succeed() has waited for another to move what is in it */

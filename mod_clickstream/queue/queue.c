@@ -27,7 +27,15 @@ static apr_status_t locked(cs_queue_t *queue, pthread_mutex_t *mutex, int error)
         return APR_TIMEUP;
     if (error) /* that is no lock of ours any more */
         set_broken(queue);
+    else /* before is_broken() is asked: see cs_queue_succeed() */
+        __atomic_add_fetch(&queue->inside, 1, __ATOMIC_SEQ_CST);
     return error ? APR_EGENERAL : APR_SUCCESS;
+}
+
+static void unlock(cs_queue_t *queue, pthread_mutex_t *mutex)
+{
+    pthread_mutex_unlock(mutex);
+    __atomic_sub_fetch(&queue->inside, 1, __ATOMIC_SEQ_CST);
 }
 
 static apr_time_t monotonic(void)
@@ -70,17 +78,14 @@ apr_status_t queue_lock(cs_queue_t *queue, apr_interval_time_t wait)
     if (error == EBUSY && wait > 0)
         error = lock_within(mutex, wait);
     status = locked(queue, mutex, error);
-    if (status == APR_SUCCESS) /* before is_broken() is asked: see cs_queue_succeed() */
-        __atomic_store_n(&queue->inside, 1, __ATOMIC_SEQ_CST);
-    else if (APR_STATUS_IS_TIMEUP(status))
+    if (APR_STATUS_IS_TIMEUP(status))
         change_condition(queue, CONDITION_SOUND, CONDITION_STUCK);
     return status;
 }
 
 void queue_unlock(cs_queue_t *queue)
 {
-    __atomic_store_n(&queue->inside, 0, __ATOMIC_RELEASE);
-    pthread_mutex_unlock(&queue->header->lock);
+    unlock(queue, &queue->header->lock);
 }
 
 /* Everything that is done under `lock` begins so. */
@@ -217,7 +222,7 @@ static apr_status_t sync_up_to(cs_queue_t *queue, apr_uint64_t position)
         if (status == APR_SUCCESS) {
             if ((status = sync_result(header, position)) == AGAIN)
                 status = sync_file(queue);
-            pthread_mutex_unlock(&header->syncing);
+            unlock(queue, &header->syncing);
             tell_of_sync(header);
         }
         else if (APR_STATUS_IS_TIMEUP(status) && !is_broken(queue) && (!until || monotonic() < until)) {
@@ -386,7 +391,7 @@ apr_status_t cs_queue_sender_lock(cs_queue_t *queue, apr_interval_time_t wait)
 
 void cs_queue_sender_unlock(cs_queue_t *queue)
 {
-    pthread_mutex_unlock(&queue->header->sender);
+    unlock(queue, &queue->header->sender);
 }
 
 int cs_queue_read(cs_queue_record_t *records, int most, cs_queue_t *queue, apr_uint64_t *cursor)

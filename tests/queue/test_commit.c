@@ -308,6 +308,44 @@ START_TEST(a_failure_is_over_with_a_recovery)
 }
 END_TEST
 
+/* The disk takes its time, and meanwhile a page of the file cannot be read: nobody recovers the file, and makes new
+ * locks, under the hands of the one who syncs. */
+static int at_work;
+
+static int disk_that_is_held(void)
+{
+    __atomic_store_n(&at_work, 1, __ATOMIC_RELEASE);
+    while (__atomic_load_n(&at_work, __ATOMIC_ACQUIRE))
+        nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+    return 0;
+}
+
+START_TEST(a_sync_that_takes_its_time)
+{
+    apr_status_t status;
+    cs_queue_t *next;
+    pthread_t thread;
+
+    open_queue();
+    steps_sync = disk_that_is_held;
+    ck_assert_int_eq(pthread_create(&thread, NULL, append_one, &status), 0);
+    while (!__atomic_load_n(&at_work, __ATOMIC_ACQUIRE))
+        nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+    set_broken(queue);
+    ck_assert_int_eq(cs_queue_succeed(&next, queue, &options, 1, &steps_log), APR_TIMEUP);
+    __atomic_store_n(&at_work, 0, __ATOMIC_RELEASE);
+    pthread_join(thread, NULL);
+    ck_assert_int_ne(status, APR_SUCCESS);
+    steps_sync = NULL;
+    ck_assert_int_eq(cs_queue_succeed(&next, queue, &options, 1, &steps_log), APR_SUCCESS);
+    ck_assert_ptr_ne(next, queue);
+    ck_assert_int_eq(waiting(next), 1);
+    ck_assert_int_eq(cs_queue_append(next, &(cs_span_t){"event", 5}, 1, 1), APR_SUCCESS);
+    cs_queue_close(next);
+    cs_queue_close(queue);
+}
+END_TEST
+
 Suite *commit_suite(void)
 {
     Suite *suite = suite_create("commit");
@@ -320,6 +358,7 @@ Suite *commit_suite(void)
     tcase_add_test(tests, a_failure_is_for_all_who_wait);
     tcase_add_test(tests, a_failure_is_for_other_processes);
     tcase_add_test(tests, a_failure_is_over_with_a_recovery);
+    tcase_add_test(tests, a_sync_that_takes_its_time);
     suite_add_tcase(suite, tests);
     return suite;
 }
