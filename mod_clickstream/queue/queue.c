@@ -276,7 +276,10 @@ apr_status_t cs_queue_append(cs_queue_t *queue, const cs_span_t *records, int co
     }
     next.appended += (apr_uint64_t)count;
     next.appended_bytes += bytes;
-    queue_publish(queue, &next);
+    if (is_broken(queue)) /* a page may be gone, and what was written to it be in no file */
+        status = APR_EGENERAL;
+    else
+        queue_publish(queue, &next);
     if (queue->header->retired) /* by one who has not waited for the lock any more, and may have missed this */
         status = APR_EGENERAL;
     queue_unlock(queue);

@@ -500,6 +500,40 @@ START_TEST(overwritten_while_in_use)
 }
 END_TEST
 
+/* As where the disk copies on write and is full: of this opening of the file, and of no other, a page is gone. */
+static void lose_page(cs_queue_t *queue, apr_size_t number)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    int fd = open(test_file(""), O_RDWR);
+
+    for (int lap = 0; lap < 2; lap++) {
+        char *at = queue->ring + lap * CAPACITY + number * page;
+        ck_assert_ptr_eq(mmap(at, page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0), at);
+    }
+    close(fd);
+}
+
+/* What could be written in part only is nothing for the others, for whom all is well. */
+START_TEST(a_page_that_cannot_be_written)
+{
+    cs_queue_t *queue = begin(), *other = open_queue();
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    int more = 0;
+
+    while ((ledger_of(queue)->head + LENGTH) / page == ledger_of(queue)->head / page)
+        ck_assert_int_eq(append(queue, RECORDS + more++), APR_SUCCESS);
+    lose_page(queue, (ledger_of(queue)->head + LENGTH) / page);
+    ck_assert_int_eq(append(queue, RECORDS + more), APR_EGENERAL);
+    ck_assert_int_eq(cs_queue_look(queue), CS_QUEUE_BROKEN);
+    ck_assert_str_eq(letters(other), apr_pstrndup(pool, ALL "uvwxyz", (apr_size_t)(RECORDS + more)));
+    ck_assert_int_eq(append(other, RECORDS + more), APR_SUCCESS);
+    ck_assert_str_eq(letters(other), apr_pstrndup(pool, ALL "uvwxyz", (apr_size_t)(RECORDS + more + 1)));
+    ck_assert_int_eq(cs_queue_look(other), CS_QUEUE_SOUND);
+    cs_queue_close(other);
+    cs_queue_close(queue);
+}
+END_TEST
+
 /* Several processes: they all come out in one sound file, and each event is there once. */
 static void be_another(cs_queue_t *inherited, int ready, int go)
 {
@@ -827,6 +861,7 @@ Suite *queue_succeed_suite(void)
     tcase_add_test(tests, put_back_while_another_moves);
     tcase_add_loop_test(tests, cut_while_in_use, 0, 3 * (int)(sizeof(breakages) / sizeof(breakages[0])));
     tcase_add_loop_test(tests, overwritten_while_in_use, 0, (int)(sizeof(overwritten) / sizeof(overwritten[0])));
+    tcase_add_test(tests, a_page_that_cannot_be_written);
     tcase_add_loop_test(tests, many_processes, 0, 3);
     tcase_add_test(tests, stuck);
     tcase_add_test(tests, stuck_until_the_other_dies);
