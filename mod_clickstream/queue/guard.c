@@ -38,6 +38,9 @@ static void replace_page(int number, siginfo_t *info, void *context)
 
     (void)context;
     if (queue) {
+        const char *lost = __atomic_load_n(&queue->lost, __ATOMIC_RELAXED);
+        if (!lost || start < lost)
+            __atomic_store_n(&queue->lost, start, __ATOMIC_RELAXED);
         set_broken(queue);
         if (mmap(start, (size_t)page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == start)
             return;

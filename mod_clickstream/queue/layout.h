@@ -92,6 +92,7 @@ struct cs_queue_t {
     int condition;                /* CONDITION_…, in this process; set by any thread, and by a signal handler */
     int inside;                   /* how many of its locks threads of this process have */
     apr_interval_time_t patience; /* with who has `lock` */
+    const char *lost;             /* the first of the pages that were gone; set by a signal handler. NULL: none was */
     char *path;
     int waits;        /* how often cs_queue_succeed() has waited for another to move what is in it */
     cs_queue_t *next; /* where cs_queue_succeed() is not done: the one it has found in its place */

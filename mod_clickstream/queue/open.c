@@ -95,6 +95,7 @@ static apr_status_t map_file(cs_queue_t *queue, int fd, apr_size_t capacity)
     queue->header = (header_t *)(void *)base;
     queue->ring = base + HEADER_SIZE;
     queue->condition = CONDITION_SOUND;
+    queue->lost = NULL;
     queue_guard(queue);
     return APR_SUCCESS;
 }

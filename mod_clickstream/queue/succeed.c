@@ -217,6 +217,22 @@ static void give_up(const cs_queue_t *old, const cs_queue_options_t *options, co
         options->name, old->path);
 }
 
+/* Whether `old` is broken as the disk had failed at a page, and does so no more: then others may never have noticed.
+ * Not where that page has the locks: of these something may be left behind. */
+static int is_mended(cs_queue_t *found, const cs_queue_t *old)
+{
+    const char *lost = __atomic_load_n(&old->lost, __ATOMIC_RELAXED);
+    apr_uint32_t *page, content;
+
+    if (!lost || lost < old->ring || is_inside(old))
+        return 0;
+    flock(old->fd, LOCK_UN); /* nobody would do so later */
+    page = (apr_uint32_t *)(void *)(found->ring + (lost - old->ring));
+    content = __atomic_load_n(page, __ATOMIC_RELAXED);
+    __atomic_compare_exchange_n(page, &content, content, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED); /* writes to it */
+    return !is_broken(found);
+}
+
 /* Where only the file's content had been bad: whether somebody has put it right since we opened it. */
 static apr_status_t same_file(cs_queue_t **queue, cs_queue_t *found, cs_queue_t *old, const cs_queue_options_t *options,
                               const cs_log_t *log)
@@ -225,7 +241,7 @@ static apr_status_t same_file(cs_queue_t **queue, cs_queue_t *found, cs_queue_t 
         cs_queue_close(found);
         return reuse(old);
     }
-    if (found->life == old->life) { /* for that, somebody has to be alone with it */
+    if (found->life == old->life && !is_mended(found, old)) { /* for that, somebody has to be alone with it */
         cs_queue_close(found);
         return APR_TIMEUP;
     }

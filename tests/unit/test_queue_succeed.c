@@ -86,6 +86,15 @@ static cs_queue_t *succeed(cs_queue_t *old)
     return queue;
 }
 
+/* Whether some process, or another opening of the file in this one, keeps others from being alone with it. */
+static int is_kept(void)
+{
+    int fd = open(path, O_RDWR), kept = flock(fd, LOCK_EX | LOCK_NB) != 0;
+
+    close(fd);
+    return kept;
+}
+
 static int logged(const char *text)
 {
     return strstr(test_logged(), text) != NULL;
@@ -534,6 +543,27 @@ START_TEST(a_page_that_cannot_be_written)
 }
 END_TEST
 
+/* And once it can be written again, the one that has met it goes on with the others, who never let go of the file. */
+START_TEST(a_page_that_can_be_written_again)
+{
+    cs_queue_t *queue = begin(), *other = open_queue(), *next;
+
+    lose_page(queue, CAPACITY / 2 / (size_t)sysconf(_SC_PAGESIZE));
+    while (append(queue, 0) == APR_SUCCESS)
+        ck_assert_uint_lt(ledger_of(queue)->head, CAPACITY);
+    next = succeed(queue);
+    ck_assert_ptr_ne(next, queue);
+    ck_assert(logged("or its disk failed; what of it is whole is in use again"));
+    ck_assert_int_eq(append(next, 1), APR_SUCCESS);
+    ck_assert_uint_eq(ledger_of(other)->head, ledger_of(next)->head);
+    ck_assert_int_eq(cs_queue_look(other), CS_QUEUE_SOUND);
+    cs_queue_close(next);
+    cs_queue_close(other);
+    ck_assert(!is_kept());
+    cs_queue_close(queue);
+}
+END_TEST
+
 /* Several processes: they all come out in one sound file, and each event is there once. */
 static void be_another(cs_queue_t *inherited, int ready, int go)
 {
@@ -657,15 +687,6 @@ static void check_stuck(cs_queue_t *queue, int more)
     for (int i = 0; i < 3; i++)
         ck_assert_int_eq(cs_queue_succeed(&next, queue, &options, 0, test_log), APR_TIMEUP);
     ck_assert_int_eq(append(queue, RECORDS + more), APR_EGENERAL);
-}
-
-/* Whether some process, or another opening of the file in this one, keeps others from being alone with it. */
-static int is_kept(void)
-{
-    int fd = open(path, O_RDWR), kept = flock(fd, LOCK_EX | LOCK_NB) != 0;
-
-    close(fd);
-    return kept;
 }
 
 static int open_files(void)
@@ -862,6 +883,7 @@ Suite *queue_succeed_suite(void)
     tcase_add_loop_test(tests, cut_while_in_use, 0, 3 * (int)(sizeof(breakages) / sizeof(breakages[0])));
     tcase_add_loop_test(tests, overwritten_while_in_use, 0, (int)(sizeof(overwritten) / sizeof(overwritten[0])));
     tcase_add_test(tests, a_page_that_cannot_be_written);
+    tcase_add_test(tests, a_page_that_can_be_written_again);
     tcase_add_loop_test(tests, many_processes, 0, 3);
     tcase_add_test(tests, stuck);
     tcase_add_test(tests, stuck_until_the_other_dies);
