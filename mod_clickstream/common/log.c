@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+const cs_log_t cs_no_log = {.level = CS_LOG_NONE};
+
 void cs_log(const cs_log_t *log, cs_log_level_t level, apr_status_t status, const char *format, ...)
 {
     char line[CS_LOG_LINE];

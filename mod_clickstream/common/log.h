@@ -22,6 +22,9 @@ typedef struct cs_log_t {
     cs_log_level_t level; /* lines above this one are not even formatted */
 } cs_log_t;
 
+/* For who says nothing. */
+extern const cs_log_t cs_no_log;
+
 /* Formats one line and hands it on. A line is cut at CS_LOG_LINE bytes. */
 #define CS_LOG_LINE 1024
 void cs_log(const cs_log_t *log, cs_log_level_t level, apr_status_t status, const char *format, ...)

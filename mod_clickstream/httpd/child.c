@@ -50,8 +50,6 @@ static struct {
     int stop;
 } child;
 
-static const cs_log_t nobody = {.level = CS_LOG_NONE};
-
 static apr_status_t open_queue(lane_t *lane, cs_queue_patience_t patience, const cs_log_t *log)
 {
     cs_queue_options_t options = lane->queue_options;
@@ -109,7 +107,7 @@ static void open_in_the_end(lane_t *lane)
     int failures = 0;
 
     while (!lane->queue && may_open() && !(failures && stopping())) {
-        apr_status_t status = open_queue(lane, CS_QUEUE_WORKS, failures % OPEN_LOGGED ? &nobody : lane->log);
+        apr_status_t status = open_queue(lane, CS_QUEUE_WORKS, failures % OPEN_LOGGED ? &cs_no_log : lane->log);
         if (APR_STATUS_IS_EAGAIN(status))
             status = wait_for_others(lane);
         if (status != APR_SUCCESS) {
@@ -211,7 +209,7 @@ static void init_lane(lane_t *lane, const cs_server_t *settings, const cs_stream
                      .pool = cs_sender_pool()};
     lane->queue_options.watched = 1;
     lane->queue_options.patience = CS_QUEUE_WORKS;
-    lane->opening = open_queue(lane, CS_QUEUE_AT_ONCE, &nobody) != APR_SUCCESS;
+    lane->opening = open_queue(lane, CS_QUEUE_AT_ONCE, &cs_no_log) != APR_SUCCESS;
 }
 
 void cs_child_init(apr_pool_t *pchild, server_rec *server)

@@ -302,12 +302,11 @@ static apr_status_t other_file(cs_queue_t **queue, cs_queue_t *found, cs_queue_t
 static apr_status_t find(cs_queue_t **found, cs_queue_t *old, const cs_queue_options_t *options, int quiet,
                          const cs_log_t *log)
 {
-    static const cs_log_t nobody = {.level = CS_LOG_NONE};
     cs_queue_t *before = old->next;
     apr_status_t status;
 
     if (!before)
-        return cs_queue_open(found, options, quiet ? &nobody : log);
+        return cs_queue_open(found, options, quiet ? &cs_no_log : log);
     status = cs_queue_succeed(found, before, options, quiet, log);
     if (status == APR_SUCCESS) {
         old->next = NULL;
