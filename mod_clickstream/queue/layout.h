@@ -168,12 +168,20 @@ void queue_step(void);
 apr_uint64_t queue_ledger_checksum(const ledger_t *ledger);
 apr_uint64_t queue_frame_checksum(const frame_t *frame, apr_uint32_t size);
 
-/* queue.c */
-/* Takes `lock`. APR_TIMEUP: it was not to be had within `wait`, and the queue is stuck. */
+/* lock.c: one of the mutexes in the header. APR_TIMEUP: it was not to be had within `wait`. */
+apr_status_t queue_take(cs_queue_t *queue, pthread_mutex_t *mutex, apr_interval_time_t wait);
+void queue_give(cs_queue_t *queue, pthread_mutex_t *mutex);
+/* `lock`, without which a queue is stuck. */
 apr_status_t queue_lock(cs_queue_t *queue, apr_interval_time_t wait);
 void queue_unlock(cs_queue_t *queue);
-/* Returns once the disk has all that is appended by now. */
+/* `lock`, of a queue that is sound, and its ledger: everything that is done under `lock` begins so. */
+apr_status_t queue_lock_ledger(ledger_t *ledger, cs_queue_t *queue);
+
+/* sync.c: returns once the disk has all that is appended by now, or all before that position. */
 apr_status_t queue_sync(cs_queue_t *queue);
+apr_status_t queue_sync_up_to(cs_queue_t *queue, apr_uint64_t position);
+
+/* queue.c */
 void queue_publish(cs_queue_t *queue, const ledger_t *next);
 frame_t *queue_write_frame(cs_queue_t *queue, apr_uint64_t position, cs_span_t data, apr_time_t queued_at,
                            apr_uint32_t state);

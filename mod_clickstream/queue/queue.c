@@ -1,109 +1,13 @@
-/* Append, read, settle, advance: the queue in use. How it is opened is in open.c.
+/* Append, read, settle, advance: the queue in use. How it is opened is in open.c, its locks are in lock.c.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "queue/queue.h"
 
-#include <errno.h>
-#include <limits.h>
-#include <linux/futex.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "queue/layout.h"
 
-/* No disk that works takes so long. */
-#define SYNC_PATIENCE apr_time_from_sec(60)
 /* How many frames cs_queue_deliver() passes under one lock: an append waits some 20 µs for that. */
 #define ADVANCE_STEP 1024
-
-static apr_status_t locked(cs_queue_t *queue, pthread_mutex_t *mutex, int error)
-{
-    if (error == EOWNERDEAD) { /* nothing is half done: see layout.h */
-        __atomic_add_fetch(&queue->header->owner_deaths, 1, __ATOMIC_RELAXED);
-        error = pthread_mutex_consistent(mutex);
-    }
-    if (error == ETIMEDOUT || error == EBUSY)
-        return APR_TIMEUP;
-    if (error) /* that is no lock of ours any more */
-        set_broken(queue);
-    else /* before is_broken() is asked: see cs_queue_succeed() */
-        __atomic_add_fetch(&queue->inside, 1, __ATOMIC_SEQ_CST);
-    return error ? APR_EGENERAL : APR_SUCCESS;
-}
-
-static void unlock(cs_queue_t *queue, pthread_mutex_t *mutex)
-{
-    pthread_mutex_unlock(mutex);
-    __atomic_sub_fetch(&queue->inside, 1, __ATOMIC_SEQ_CST);
-}
-
-static apr_time_t monotonic(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return apr_time_from_sec(now.tv_sec) + now.tv_nsec / 1000;
-}
-
-/* By the clock that nobody sets, where the C library can. */
-static int lock_within(pthread_mutex_t *mutex, apr_interval_time_t wait)
-{
-    struct timespec until;
-
-#ifdef HAVE_PTHREAD_MUTEX_CLOCKLOCK
-    clock_gettime(CLOCK_MONOTONIC, &until);
-#else
-    clock_gettime(CLOCK_REALTIME, &until);
-#endif
-    until.tv_sec += (time_t)apr_time_sec(wait);
-    until.tv_nsec += (long)apr_time_usec(wait) * 1000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-#ifdef HAVE_PTHREAD_MUTEX_CLOCKLOCK
-    return pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &until);
-#else
-    return pthread_mutex_timedlock(mutex, &until);
-#endif
-}
-
-apr_status_t queue_lock(cs_queue_t *queue, apr_interval_time_t wait)
-{
-    pthread_mutex_t *mutex = &queue->header->lock;
-    int error = pthread_mutex_trylock(mutex);
-    apr_status_t status;
-
-    if (error == EBUSY && wait > 0)
-        error = lock_within(mutex, wait);
-    status = locked(queue, mutex, error);
-    if (APR_STATUS_IS_TIMEUP(status))
-        change_condition(queue, CONDITION_SOUND, CONDITION_STUCK);
-    return status;
-}
-
-void queue_unlock(cs_queue_t *queue)
-{
-    unlock(queue, &queue->header->lock);
-}
-
-/* Everything that is done under `lock` begins so. */
-static apr_status_t lock_ledger(ledger_t *ledger, cs_queue_t *queue)
-{
-    apr_status_t status = is_broken(queue) ? APR_EGENERAL : queue_lock(queue, queue->patience);
-
-    if (status != APR_SUCCESS)
-        return status;
-    *ledger = *ledger_of(queue);
-    if (ledger->head - ledger->tail > queue->capacity || (ledger->head | ledger->tail) % FRAME_ALIGN)
-        set_broken(queue);
-    if (is_broken(queue)) { /* now, or while we waited */
-        queue_unlock(queue);
-        return APR_EGENERAL;
-    }
-    return APR_SUCCESS;
-}
 
 /* The frame at `position`, which is before `head`, and its size. NULL: there is none, so somebody wrote over the file.
  */
@@ -149,104 +53,6 @@ frame_t *queue_write_frame(cs_queue_t *queue, apr_uint64_t position, cs_span_t d
     return frame;
 }
 
-/* The kernel tells of pages that it could not write once, to each who has the file open, and counts them as written:
- * the next sync succeeds without them. What was appended by now may be in such a page, also what came during the sync;
- * so nobody promises any of it, in no process. Should this one die here, the others are told of it by their own syncs.
- */
-static void fail_sync(cs_queue_t *queue)
-{
-    ledger_t ledger;
-
-    if (lock_ledger(&ledger, queue) != APR_SUCCESS)
-        return; /* it is broken, and nothing is promised any more */
-    queue_unlock(queue);
-    __atomic_store_n(&queue->header->unsynced, ledger.head, __ATOMIC_RELEASE);
-}
-
-/* We have the `syncing` lock. */
-static apr_status_t sync_file(cs_queue_t *queue)
-{
-    ledger_t ledger;
-    apr_status_t status = lock_ledger(&ledger, queue);
-
-    if (status != APR_SUCCESS)
-        return status;
-    queue_unlock(queue);
-    queue_step();
-    if (fdatasync(queue->fd) != 0) {
-        status = errno;
-        fail_sync(queue);
-    }
-    else
-        __atomic_store_n(&queue->header->synced, ledger.head, __ATOMIC_RELEASE);
-    queue_step();
-    return status;
-}
-
-/* Until the sync under way has ended, or its process. */
-static void wait_for_sync(header_t *header, apr_uint32_t ended)
-{
-    static const struct timespec notice = {.tv_nsec = 20000000};
-
-    syscall(SYS_futex, &header->syncs, FUTEX_WAIT, ended, &notice, NULL, 0);
-}
-
-static void tell_of_sync(header_t *header)
-{
-    __atomic_add_fetch(&header->syncs, 1, __ATOMIC_RELEASE);
-    syscall(SYS_futex, &header->syncs, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
-}
-
-/* What became of all before `position`; AGAIN: no sync for it has ended yet. What failed is looked at last, as a later
- * sync that succeeds comes after it, and mends nothing. */
-static apr_status_t sync_result(const header_t *header, apr_uint64_t position)
-{
-    int synced = __atomic_load_n(&header->synced, __ATOMIC_ACQUIRE) >= position;
-
-    if (__atomic_load_n(&header->unsynced, __ATOMIC_ACQUIRE) >= position)
-        return EIO;
-    return synced ? APR_SUCCESS : AGAIN;
-}
-
-/* Group commit: whoever gets the lock syncs for all that have appended by then; the others wait for its end, rather
- * than for the lock, which those would get first that come with something new. */
-static apr_status_t sync_up_to(cs_queue_t *queue, apr_uint64_t position)
-{
-    header_t *header = queue->header;
-    apr_time_t until = 0;
-    apr_status_t status;
-
-    while ((status = sync_result(header, position)) == AGAIN) {
-        apr_uint32_t ended = __atomic_load_n(&header->syncs, __ATOMIC_ACQUIRE);
-        status = locked(queue, &header->syncing, pthread_mutex_trylock(&header->syncing));
-        if (status == APR_SUCCESS) {
-            if ((status = sync_result(header, position)) == AGAIN)
-                status = sync_file(queue);
-            unlock(queue, &header->syncing);
-            tell_of_sync(header);
-        }
-        else if (APR_STATUS_IS_TIMEUP(status) && !is_broken(queue) && (!until || monotonic() < until)) {
-            until = until ? until : monotonic() + SYNC_PATIENCE;
-            wait_for_sync(header, ended);
-            continue;
-        }
-        if (status != APR_SUCCESS)
-            return status;
-    }
-    return status;
-}
-
-apr_status_t queue_sync(cs_queue_t *queue)
-{
-    ledger_t ledger;
-    apr_status_t status = lock_ledger(&ledger, queue);
-
-    if (status != APR_SUCCESS)
-        return status;
-    queue_unlock(queue);
-    return sync_up_to(queue, ledger.head);
-}
-
 apr_status_t cs_queue_append(cs_queue_t *queue, const cs_span_t *records, int count, apr_time_t now)
 {
     apr_uint64_t room = 0, bytes = 0;
@@ -259,7 +65,7 @@ apr_status_t cs_queue_append(cs_queue_t *queue, const cs_span_t *records, int co
     }
     if (room > queue->capacity)
         return APR_EINVAL;
-    if ((status = lock_ledger(&next, queue)) != APR_SUCCESS)
+    if ((status = queue_lock_ledger(&next, queue)) != APR_SUCCESS)
         return status;
     queue_step();
     if (queue->header->retired)
@@ -285,7 +91,7 @@ apr_status_t cs_queue_append(cs_queue_t *queue, const cs_span_t *records, int co
     queue_unlock(queue);
     queue_step();
     if (status == APR_SUCCESS && queue->synced)
-        status = sync_up_to(queue, next.head);
+        status = queue_sync_up_to(queue, next.head);
     if (is_broken(queue) || (!queue->watched && cs_queue_look(queue) != CS_QUEUE_SOUND))
         return APR_EGENERAL; /* it may have gone where nobody finds it */
     return status;
@@ -295,7 +101,7 @@ apr_status_t cs_queue_stats(cs_queue_stats_t *stats, cs_queue_t *queue)
 {
     apr_time_t oldest = 0;
     ledger_t ledger;
-    apr_status_t status = lock_ledger(&ledger, queue);
+    apr_status_t status = queue_lock_ledger(&ledger, queue);
 
     if (status != APR_SUCCESS)
         return status;
@@ -344,7 +150,7 @@ static int peek_step(cs_queue_record_t *record, cs_queue_t *queue, apr_uint64_t 
     int left = ADVANCE_STEP;
 
     *record = (cs_queue_record_t){.position = 0};
-    if (lock_ledger(&ledger, queue) != APR_SUCCESS)
+    if (queue_lock_ledger(&ledger, queue) != APR_SUCCESS)
         return 0;
     if (*cursor < ledger.tail)
         *cursor = ledger.tail;
@@ -385,18 +191,6 @@ int cs_queue_peek(cs_queue_record_t *records, int most, cs_queue_t *queue, apr_u
 
 /* --- the sender's side --- */
 
-apr_status_t cs_queue_sender_lock(cs_queue_t *queue, apr_interval_time_t wait)
-{
-    pthread_mutex_t *mutex = &queue->header->sender;
-
-    return locked(queue, mutex, wait > 0 ? lock_within(mutex, wait) : pthread_mutex_trylock(mutex));
-}
-
-void cs_queue_sender_unlock(cs_queue_t *queue)
-{
-    unlock(queue, &queue->header->sender);
-}
-
 int cs_queue_read(cs_queue_record_t *records, int most, cs_queue_t *queue, apr_uint64_t *cursor)
 {
     const frame_t *frame;
@@ -404,7 +198,7 @@ int cs_queue_read(cs_queue_record_t *records, int most, cs_queue_t *queue, apr_u
     ledger_t ledger;
     int count = 0;
 
-    if (lock_ledger(&ledger, queue) != APR_SUCCESS)
+    if (queue_lock_ledger(&ledger, queue) != APR_SUCCESS)
         return 0;
     queue_unlock(queue);
     if (*cursor < ledger.tail)
@@ -485,7 +279,7 @@ apr_status_t cs_queue_deliver(cs_queue_t *queue, const apr_uint64_t *positions, 
 
     do {
         ledger_t next;
-        if ((status = lock_ledger(&next, queue)) != APR_SUCCESS)
+        if ((status = queue_lock_ledger(&next, queue)) != APR_SUCCESS)
             break;
         queue_step();
         if ((passed = pass_settled(&next, queue, &delivered)))
