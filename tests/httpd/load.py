@@ -12,6 +12,7 @@ import random
 import threading
 import time
 
+from fake_firehose import SLOWNESS
 from server import ADDED, HEADERS
 
 TAGS = ('"tag":"LIKE_WOOD","value":{n}', '"tag":"CLICK_LANG","value":"en","n":{n}',
@@ -107,7 +108,7 @@ class Load:
 
     def join(self, seconds=120):
         for thread in self.threads:
-            thread.join(seconds)
+            thread.join(seconds * SLOWNESS)
             assert not thread.is_alive(), "a client hangs"
 
     def progress(self):

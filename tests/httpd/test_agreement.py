@@ -13,6 +13,7 @@ import time
 
 import pytest
 from exposition import STATUS_LOCATION, metrics_of
+from fake_firehose import SLOWNESS
 from load import event, lines_of
 from server import HEADERS, LIBEXECDIR, is_running, wait_for
 from test_cgi import MODULE_PATH, MODULES, PATH, Site
@@ -127,7 +128,7 @@ class Clients:
 
     def __exit__(self, *_):
         for thread in self.threads:
-            thread.join(60)
+            thread.join(60 * SLOWNESS)
             assert not thread.is_alive(), "a client hangs"
 
     def wait_until_full(self):

@@ -13,6 +13,7 @@ import threading
 
 import pytest
 from conftest import KEYS
+from fake_firehose import SLOWNESS
 from load import event, lines_of, record
 from server import PRELOAD, Httpd, firehose_stream, free_port, wait_for
 
@@ -98,7 +99,7 @@ def tls(certificates, which="good", **settings):
     return context
 
 
-def stream_to(hostile, ca, scheme="https", options="queue=4M linger=10ms timeout=1s"):
+def stream_to(hostile, ca, scheme="https", options=f"queue=4M linger=10ms timeout={SLOWNESS}s"):
     return (f"ClickstreamStream clicks firehose region=us-east-1 endpoint={scheme}://localhost:{hostile.port}/ ca={ca} "
             f"{options}")
 
@@ -215,7 +216,8 @@ def test_lies(fake, keys, certificates, what):
         line, = [line for line in server.log().splitlines() if "delivery has failed" in line]
         assert says in line, line
         assert len(line) < 1500 and not any(ord(c) < 32 or ord(c) == 127 for c in line), line
-        assert PRELOAD or resident(server) - before < 24 << 10  # a sanitizer keeps what was freed
+        if not PRELOAD and SLOWNESS == 1:  # sanitizers and valgrind keep what was freed
+            assert resident(server) - before < 24 << 10
         assert TOKEN not in server.log() and keys["AWS_SECRET_ACCESS_KEY"] not in server.log()
         then_delivers(server, fake, range(3))
 
