@@ -21,6 +21,9 @@
 #define CHUNK 64
 /* Events that a batch has room for from the beginning, at the least. */
 #define ROOM_LEAST 64
+/* Who drains leaves a queue whose file is replaced meanwhile to those who would move what is in it: in this time they
+ * look at least once. */
+#define YIELD_TIME apr_time_from_sec(1)
 /* Batches that may wait to be sent again before no new ones are begun, for each that may be under way. */
 #define RETRIES_PER_SLOT 4
 
@@ -29,6 +32,7 @@ typedef struct drain_t {
     apr_time_t until;
     apr_interval_time_t stay; /* at an empty queue */
     apr_time_t stay_until;    /* but not beyond that */
+    int replaced;             /* the queue's file was no longer in its place when it began */
 } drain_t;
 
 typedef struct sender_t {
@@ -72,14 +76,14 @@ static int stopping(const sender_t *sender)
 }
 
 /* Whether the queue is not worth staying: it is broken, or its file is no longer in its place. Who drains delivers what
- * is in it all the same. */
+ * is in it all the same, but lets those go first who would move it. */
 static int is_over(sender_t *sender)
 {
     apr_time_t now = cs_monotonic();
 
     if (cs_queue_is_broken(sender->queue))
         return 1;
-    if (sender->drain.until || now < sender->look_at)
+    if (sender->drain.replaced || now < sender->look_at)
         return 0;
     sender->look_at = now + LOOK_INTERVAL;
     return cs_queue_look(sender->queue) != CS_QUEUE_SOUND;
@@ -310,16 +314,19 @@ void cs_sender_run(const cs_sender_options_t *options)
 apr_status_t cs_sender_drain(const cs_sender_options_t *options, apr_interval_time_t patience, apr_interval_time_t stay)
 {
     apr_time_t now = cs_monotonic();
-    const drain_t drain = {.until = now + patience, .stay = stay, .stay_until = now + patience / 4 * 3};
+    drain_t drain = {.until = now + patience, .stay = stay, .stay_until = now + patience / 4 * 3};
     cs_queue_stats_t stats;
     apr_status_t status;
 
     while ((status = cs_queue_stats(&stats, options->queue)) == APR_SUCCESS && stats.waiting) {
         if (__atomic_load_n(options->stop, __ATOMIC_ACQUIRE) || cs_monotonic() >= drain.until)
             return APR_TIMEUP;
+        drain.replaced = cs_queue_look(options->queue) == CS_QUEUE_REPLACED;
         status = compete(options, 0, drain);
         if (status != APR_SUCCESS)
             return APR_STATUS_IS_TIMEUP(status) ? APR_EBUSY : status;
+        if (!drain.replaced && cs_queue_look(options->queue) == CS_QUEUE_REPLACED)
+            apr_sleep(YIELD_TIME);
     }
     return status;
 }

@@ -41,8 +41,9 @@ void cs_sender_run(const cs_sender_options_t *options);
  * nothing back. What fails is sent again, with the usual backoff, for as long as `patience` lasts. With `stay` it goes
  * on until nothing has come for so long, and what comes meanwhile lingers as it does for an httpd, so that each batch
  * has many events rather than each event a sender; but for the last quarter of its patience, in which it comes to an
- * end. APR_SUCCESS: nothing waits. APR_EBUSY: another is the sender, and takes care of what waits. APR_TIMEUP: patience
- * is over, or `stop` was set, and something still waits; then it took CS_SENDER_PATIENCE more at the most.
+ * end. APR_SUCCESS: nothing waits. APR_EBUSY: another is the sender, and takes care of what waits; where the
+ * file was removed or replaced meanwhile, one who moves that to the new one. APR_TIMEUP: patience is over, or `stop`
+ * was set, and something still waits; then it took CS_SENDER_PATIENCE more at the most.
  * Whoever appends, and then drains, leaves nothing behind: after unlocking the queue is looked at once more, so that
  * an event whose appender found the lock taken has its sender, too. */
 apr_status_t cs_sender_drain(const cs_sender_options_t *options, apr_interval_time_t patience,

@@ -362,6 +362,69 @@ static void stop_by_signal(int number)
     __atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
 }
 
+/* As an httpd's child would, which has the file open and moves what waits in it. */
+static void *take_the_lock(void *objects)
+{
+    cs_queue_options_t mine = {.directory = folder, .name = "clicks", .capacity = 1 << 20};
+    cs_queue_t *other;
+
+    ck_assert_int_eq(cs_queue_open(&other, &mine, test_log), APR_SUCCESS);
+    wait_until_failed(1);
+    unlink(apr_pstrcat(pool, folder, "/clicks.queue", NULL));
+    if (cs_queue_sender_lock(other, apr_time_from_sec(5)) == APR_SUCCESS) {
+        unlink(objects);
+        while (!__atomic_load_n(&stop, __ATOMIC_ACQUIRE))
+            apr_sleep(apr_time_from_msec(5));
+        cs_queue_sender_unlock(other);
+    }
+    cs_queue_close(other);
+    return NULL;
+}
+
+START_TEST(draining_leaves_a_file_that_is_removed_to_those_who_move_what_is_in_it)
+{
+    char *objects;
+    pthread_t thread;
+
+    declare("linger=10ms interval=10ms");
+    objects = apr_pstrcat(pool, folder, "/objects", NULL);
+    fclose(fopen(objects, "w"));
+    open_queue();
+    append(0, 2);
+    ck_assert_int_eq(pthread_create(&thread, NULL, take_the_lock, objects), 0);
+    ck_assert_int_eq(drain(PATIENCE), APR_EBUSY);
+    ck_assert_int_eq(access(objects, F_OK), -1); /* since then it would have been delivered */
+    ck_assert_uint_eq(stats().waiting, 2);
+    finish(thread);
+    cs_queue_close(queue);
+}
+END_TEST
+
+static void *remove_and_mend(void *objects)
+{
+    wait_until_failed(1);
+    unlink(apr_pstrcat(pool, folder, "/clicks.queue", NULL));
+    return mend_the_disk(objects);
+}
+
+START_TEST(draining_goes_on_where_nobody_moves_what_is_in_it)
+{
+    char *objects;
+    pthread_t thread;
+
+    declare("linger=10ms interval=10ms");
+    objects = apr_pstrcat(pool, folder, "/objects", NULL);
+    fclose(fopen(objects, "w"));
+    open_queue();
+    append(0, 2);
+    ck_assert_int_eq(pthread_create(&thread, NULL, remove_and_mend, objects), 0);
+    ck_assert_int_eq(drain(PATIENCE), APR_SUCCESS);
+    pthread_join(thread, NULL);
+    ck_assert_str_eq(delivered(), "{\"n\":0}\n{\"n\":1}\n");
+    cs_queue_close(queue);
+}
+END_TEST
+
 START_TEST(draining_ends_when_it_is_told)
 {
     apr_time_t began;
@@ -477,7 +540,7 @@ START_TEST(draining_stays_for_more)
     ck_assert_int_eq(cs_sender_drain(&mine, PATIENCE, apr_time_from_msec(900)), APR_SUCCESS);
     pthread_join(appending, NULL);
     ck_assert_uint_eq(stats().delivered, 6);
-    ck_assert_uint_le(cs_queue_counted(queue, CS_METRIC_BATCHES), 3); /* the first at once, the others together */
+    ck_assert_uint_le(cs_queue_counted(queue, CS_METRIC_BATCHES), 3);   /* the first at once, the others together */
     ck_assert_int_ge(cs_monotonic() - began, apr_time_from_msec(1900)); /* it lingered, and waited for nothing more */
     cs_queue_close(queue);
 }
@@ -531,6 +594,8 @@ Suite *sender_suite(void)
     tcase_add_test(tests, draining_leaves_it_to_the_sender_that_there_is);
     tcase_add_test(tests, draining_gives_up_and_keeps_what_it_could_not_deliver);
     tcase_add_test(tests, draining_outlives_a_short_trouble);
+    tcase_add_test(tests, draining_leaves_a_file_that_is_removed_to_those_who_move_what_is_in_it);
+    tcase_add_test(tests, draining_goes_on_where_nobody_moves_what_is_in_it);
     tcase_add_test(tests, draining_ends_when_it_is_told);
     tcase_add_test(tests, draining_passes_by_what_a_dead_sender_settled);
     tcase_add_test(tests, draining_leaves_nobody_behind);
