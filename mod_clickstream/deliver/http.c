@@ -194,9 +194,13 @@ static CURLcode set_options(exchange_t *exchange, const cs_http_request_t *reque
     SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
-    if (request->ca) {
+    if (request->ca) { /* and nobody else: some systems' libcurl has a folder besides */
         SET(CURLOPT_CAINFO, request->ca);
+        SET(CURLOPT_CAPATH, NULL);
     }
+#if LIBCURL_VERSION_NUM >= 0x075700
+    SET(CURLOPT_CA_CACHE_TIMEOUT, 0L); /* a day otherwise, in which a file that was mended would not be read */
+#endif
     SET(CURLOPT_ERRORBUFFER, exchange->error);
     SET(CURLOPT_WRITEFUNCTION, take_body);
     SET(CURLOPT_WRITEDATA, exchange);

@@ -4,8 +4,10 @@ says. Nothing is followed or trusted, nobody dies; what was collected is deliver
 
 import contextlib
 import json
+import os
 import pathlib
 import re
+import shutil
 import socket
 import ssl
 import subprocess
@@ -15,7 +17,7 @@ import pytest
 from conftest import KEYS
 from fake_firehose import SLOWNESS
 from load import event, lines_of, record
-from server import PRELOAD, Httpd, firehose_stream, free_port, wait_for
+from server import HTTPD, PRELOAD, Httpd, firehose_stream, free_port, public_folder, wait_for
 
 TOKEN = "SESSIONTOKENthatnobodymayseeAAAAAAAAAAAAAAAA"
 
@@ -292,6 +294,47 @@ def test_who_is_not_who_it_says(fake, keys, certificates, what):
         for secret in (b"PutRecordBatch", b"Authorization", b"fkxnjuxdn8j0czwl", TOKEN.encode(), b"AKIDEXAMPLE"):
             assert secret not in hostile.came
         then_delivers(server, fake, [1])
+
+
+def with_authorities(folder, certificate):
+    """httpd on a system that trusts this certificate alone."""
+    authorities = folder / "authorities"
+    authorities.mkdir()
+    (authorities / "ca-certificates.crt").write_bytes(certificate.read_bytes())
+    name = subprocess.run(["openssl", "x509", "-hash", "-noout", "-in", certificate], check=True, capture_output=True,
+                          text=True).stdout.strip()
+    (authorities / f"{name}.0").write_bytes(certificate.read_bytes())
+    wrapper = folder / "httpd"
+    wrapper.write_text(f"""#!/bin/sh
+exec unshare -m sh -c 'mount --bind {authorities} /etc/ssl/certs && exec {HTTPD} "$@"' - "$@"
+""")
+    wrapper.chmod(0o755)
+    return str(wrapper)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has disks to mount")
+def test_the_file_of_authorities_is_all_that_is_trusted(fake, keys, certificates, monkeypatch):
+    """Not also what the system trusts; and one that is mended is used at once."""
+    folder = public_folder()
+    monkeypatch.setattr("server.HTTPD", with_authorities(folder, fake.directory / "public-ca.pem"))
+    ca = folder / "ca.pem"
+    stream = firehose_stream(fake, "queue=4M linger=10ms")
+    system = stream.replace(f"ca={fake.directory}/public-ca.pem", "")
+    with Httpd(system, environment=keys) as server:
+        server.expected_errors = ["delivery has failed"]
+        assert server.post(event(1)).status == 200
+        wait_for(lambda: lines_of(fake) == [record(1)], what="the event, as the system trusts the fake")
+        ca.write_bytes(certificates["good"][0].read_bytes())
+        server.configure(f"{system} ca={ca}")
+        before = set(server.children())
+        server.graceful()
+        wait_for(lambda: server.children() and not before & set(server.children()), what="the new children")
+        assert server.post(event(2)).status == 200
+        wait_for(lambda: "certificate" in server.log(), what="the line about the certificate")
+        assert lines_of(fake) == [record(1)]
+        ca.write_bytes((fake.directory / "public-ca.pem").read_bytes())
+        wait_for(lambda: lines_of(fake) == [record(1), record(2)], what="the event, as the file has been mended")
+    shutil.rmtree(folder)
 
 
 def test_an_expired_certificate(fake, keys, certificates, tmp_path):
