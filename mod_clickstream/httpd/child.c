@@ -10,6 +10,7 @@
  * long. SPDX-License-Identifier: Apache-2.0 */
 #include "httpd/module.h"
 
+#include <apr_atomic.h>
 #include <apr_strings.h>
 #include <pthread.h>
 #include <signal.h>
@@ -31,15 +32,18 @@
 #define OPEN_STEP apr_time_from_msec(250)
 #define OPEN_LOGGED 120
 
+#define COMPLAINT_INTERVAL 60 /* seconds */
+
 /* One stream in this child. */
 typedef struct lane_t {
     const cs_stream_t *stream;
     cs_queue_options_t queue_options;
     cs_queue_t *queue; /* set by child_init, then by the thread; none is ever closed: a request may be in it */
     const cs_log_t *log;
-    apr_pool_t *pool; /* the thread's own */
-    int running;      /* the thread is there */
-    int opening;      /* the thread tries to open the queue, and has not failed so far */
+    apr_pool_t *pool;        /* the thread's own */
+    int running;             /* the thread is there */
+    int opening;             /* the thread tries to open the queue, and has not failed so far */
+    apr_uint32_t complained; /* when it was last logged why its requests fail, in seconds */
 } lane_t;
 
 /* Set by child_init before there is any thread, and then only read; but for `stop`. */
@@ -261,6 +265,17 @@ int cs_child_is_opening(const cs_stream_t *stream)
     const lane_t *lane = lane_of(stream);
 
     return lane && __atomic_load_n(&lane->opening, __ATOMIC_ACQUIRE);
+}
+
+int cs_child_may_complain(const cs_stream_t *stream)
+{
+    static apr_uint32_t without_stream;
+    lane_t *lane = stream ? lane_of(stream) : NULL;
+    apr_uint32_t *complained = lane ? &lane->complained : &without_stream;
+    apr_uint32_t now = (apr_uint32_t)apr_time_sec(apr_time_now());
+    apr_uint32_t before = apr_atomic_read32(complained);
+
+    return now - before >= COMPLAINT_INTERVAL && apr_atomic_cas32(complained, now, before) == before;
 }
 
 cs_queue_t *cs_child_queue(const cs_stream_t *stream)

@@ -13,7 +13,6 @@
 #include "httpd/module.h"
 
 #include <ap_mpm.h>
-#include <apr_atomic.h>
 #include <http_protocol.h>
 #include <mpm_common.h>
 
@@ -32,21 +31,9 @@ module AP_MODULE_DECLARE_DATA clickstream_module = {
     AP_MODULE_FLAG_NONE,
 };
 
-/* A state that lasts is logged by each child once in this many seconds. */
-#define LOG_INTERVAL 60
-
-static int is_time_to_log(void)
-{
-    static apr_uint32_t last;
-    apr_uint32_t now = (apr_uint32_t)apr_time_sec(apr_time_now());
-    apr_uint32_t before = apr_atomic_read32(&last);
-
-    return now - before >= LOG_INTERVAL && apr_atomic_cas32(&last, now, before) == before;
-}
-
 static void explain_failure(request_rec *r, const cs_stream_t *stream, apr_status_t status)
 {
-    if (!is_time_to_log())
+    if (!cs_child_may_complain(stream))
         return;
     if (!stream)
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,

@@ -54,6 +54,9 @@ void cs_child_stopping(apr_pool_t *pchild, int graceful);
 cs_queue_t *cs_child_queue(const cs_stream_t *stream);
 /* Whether the queue is still being opened for the first time: nothing is wrong with it so far. */
 int cs_child_is_opening(const cs_stream_t *stream);
+/* Whether it is time to log once more why the stream's requests fail; NULL: those that have no stream. A state that
+ * lasts is logged by each child once a minute, and one stream's hides no other's. */
+int cs_child_may_complain(const cs_stream_t *stream);
 
 /* --- request.c: a request_rec as the core sees it --- */
 

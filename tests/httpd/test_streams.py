@@ -169,6 +169,23 @@ def test_queue_full(fake, keys, fault):
     assert sorted(delivered_by(fake)) == sorted(map(record, expected))
 
 
+def test_trouble_of_one_stream_hides_no_other_s(fake, keys):
+    """In one child, whose requests of the full stream never end."""
+    fake.faults([{"kind": "status", "code": 500}])
+    streams = "\n".join(firehose_stream(fake, "queue=1M linger=1ms timeout=1s", name=name) for name in ("clicks", "other"))
+    places = f"ClickstreamDeliverTo clicks\n{LARGE}"
+    one_child = "StartServers 1\nServerLimit 1\nThreadsPerChild 25\nMaxRequestWorkers 25\n"
+    other = location("/other/", f"ClickstreamDeliverTo other\n{LARGE}")
+    with Httpd(f"{one_child}{streams}\n{other}", places, environment=keys) as server:
+        assert len(server.children()) == 1
+        server.expected_errors = [*TROUBLE, "its queue cannot be used, clients get 413: write a larger queue="]
+        fill(server)
+        assert "stream clicks: its queue is full" in server.log()
+        response = server.post(f"[{','.join(map(sized_event, range(20)))}]", path="/other/")
+        assert response.status == 413
+        assert "stream other: its queue cannot be used" in server.log()
+
+
 def test_more_than_the_queue_can_ever_hold(fake, keys):
     with Httpd(firehose_stream(fake, "queue=1M linger=1ms"), LARGE, environment=keys) as server:
         server.expected_errors = ["its queue cannot be used, clients get 413: write a larger queue="]
