@@ -289,6 +289,7 @@ static void finish(cs_http_t *http, exchange_t *exchange, CURLcode error)
 
     if (curl_easy_getinfo(exchange->curl, CURLINFO_SIZE_UPLOAD_T, &uploaded) == CURLE_OK)
         answer.sent = uploaded >= (curl_off_t)exchange->upload.length;
+    answer.unsent = error != CURLE_OK && uploaded == 0;
     answer.too_slow = error == CURLE_OPERATION_TIMEDOUT && uploaded > 0;
     answer.sent_twice = exchange->sent_twice;
     if (error == CURLE_OK) {

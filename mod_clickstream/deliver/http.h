@@ -24,6 +24,7 @@ typedef struct cs_http_answer_t {
     const char *error;               /* of the connection, of TLS, or a timeout */
     const char *advice;              /* what an operator can do about that */
     int sent;                        /* whether the request went out whole, so that it may have had its effect */
+    int unsent;                      /* whether nothing of it went out: so it was not for what is in it */
     int too_slow;                    /* whether its time was over when it was on its way */
     int sent_twice;                  /* whether it did so before already: see cs_http_begin() */
     cs_span_t body;                  /* a NUL stands behind it */

@@ -166,10 +166,10 @@ static cs_batch_t *new_batch(sender_t *sender, apr_time_t now)
 }
 
 /* The next batch whose time has come, or NULL. New ones and those that failed take turns: one that always fails must
- * not be the probe each time, or nothing else would ever be sent. */
+ * not be the probe each time, or nothing else would ever be sent. But while nobody is there the oldest one is. */
 static cs_batch_t *next_batch(sender_t *sender, apr_time_t now)
 {
-    cs_batch_t *batch = sender->retried ? new_batch(sender, now) : NULL;
+    cs_batch_t *batch = sender->retried && !sender->settler.unsent ? new_batch(sender, now) : NULL;
 
     sender->retried = !batch && (batch = cs_settler_due(&sender->settler, now));
     return batch ? batch : new_batch(sender, now);

@@ -5,7 +5,7 @@
  * Operation: events are collected in an open batch until it is full or has lingered; several batches may be
  *   under way; those that failed wait in a list for their time. After a failure of a whole batch only one is
  *   under way, as a probe, until one succeeds: new ones and those that failed in turns, so that one that always
- *   fails stops nothing else.
+ *   fails stops nothing else; the oldest, where nobody is there.
  *   Who drains, a CGI process or clickstreamctl, fills nothing up: it sends what is there, and is done.
  * Safety: runs in one thread, with a pool that no other thread uses. `stop` may be set by any thread, or by
  *   a signal handler. SPDX-License-Identifier: Apache-2.0 */

@@ -118,6 +118,7 @@ static void hold_off(cs_settler_t *settler, cs_batch_t *batch, const cs_sink_res
     apr_time_t until = backoff(++settler->failures, result);
 
     cs_queue_count(settler->queue, CS_METRIC_BATCHES_FAILED, 1);
+    settler->unsent = result->unsent;
     if (until > settler->not_before)
         settler->not_before = until;
     retry(settler, batch, batch->attempts < settler->failures ? until : backoff(batch->attempts + 1, result), result);
@@ -174,7 +175,7 @@ void cs_settler_settle(cs_settler_t *settler, cs_batch_t *batch, const cs_sink_r
         return;
     }
     settle_delivered(settler, batch, result);
-    settler->failures = 0;
+    settler->failures = settler->unsent = 0;
     again = cs_batch_select(batch, CS_OUTCOME_RETRY, &settler->sink->limits, settler->pool);
     if (!again) {
         finish(settler, batch);

@@ -30,6 +30,7 @@ typedef struct cs_settler_t {
     int waiting;           /* batches that wait to be sent again */
     int troubled;          /* batches that failed, and wait or are under way again */
     int failures;          /* whole batches failed in a row */
+    int unsent;            /* nothing of the last one of these went out: it was not for what is in it */
     apr_time_t not_before; /* nothing is sent until then, by cs_monotonic() */
 
     struct cs_batch_ring_t retries;

@@ -13,6 +13,7 @@ typedef struct cs_sink_result_t {
     const char *reason;              /* why something failed, for the log; NULL: nothing did, or we only have to end */
     const char *advice;              /* what an operator can do about it */
     apr_interval_time_t retry_after; /* what the other side asked for; 0: nothing */
+    int unsent;                      /* whether nothing went out: any other batch would have failed as well */
     int too_slow;                    /* whether it may have been too large for the time that it had */
     int maybe_taken;                 /* whether it may have been taken once more than the batch says */
 } cs_sink_result_t;

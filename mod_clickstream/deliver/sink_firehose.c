@@ -246,6 +246,7 @@ static void answered(void *to, const cs_http_answer_t *answer)
         fail(post, CS_OUTCOME_RETRY,
              &(cs_sink_result_t){.reason = answer->error,
                                  .advice = answer->advice,
+                                 .unsent = answer->unsent,
                                  .too_slow = answer->too_slow,
                                  .maybe_taken = answer->sent});
 }
@@ -303,7 +304,7 @@ static void send_batch(cs_sink_t *sink, cs_batch_t *batch)
         return;
     }
     if (!(post->headers = sign(firehose, body, &lack, post->pool))) {
-        fail(post, CS_OUTCOME_RETRY, &(cs_sink_result_t){.reason = lack.why, .advice = lack.advice});
+        fail(post, CS_OUTCOME_RETRY, &(cs_sink_result_t){.reason = lack.why, .advice = lack.advice, .unsent = 1});
         return;
     }
     if (cs_http_begin(firehose->http, &(cs_http_request_t){.url = firehose->endpoint.url,
