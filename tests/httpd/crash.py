@@ -4,6 +4,7 @@ delivered, and what comes twice was under way at a kill. `make check-crash`; CRA
 
 import contextlib
 import os
+import pathlib
 import random
 import signal
 import time
@@ -59,6 +60,10 @@ def the_sender(server, door, fake, rng):
 
 
 def descendants(server, door):
+    """All there are: the parent is stopped first, and begins no child that would outlive it with its sockets."""
+    parent = server.process.pid
+    os.kill(parent, signal.SIGSTOP)
+    wait_for(lambda: pathlib.Path(f"/proc/{parent}/stat").read_text().rpartition(")")[2].split()[0] == "T", what="its stop")
     return [*server.children(), *programs(server, door)]
 
 
