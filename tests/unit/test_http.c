@@ -122,6 +122,23 @@ START_TEST(asks)
 }
 END_TEST
 
+/* Of a good answer with that header. */
+static cs_http_answer_t answer_with(const char *header)
+{
+    const char *texts[] = {apr_pstrcat(pool, GOOD, header, "\r\n", NULL), NULL};
+    cs_http_answer_t answer;
+
+    begin();
+    ck_assert_int_eq(cs_http_fetch(&answer, http,
+                                   &(cs_http_request_t){.method = CS_HTTP_GET,
+                                                        .url = serve(texts),
+                                                        .headers = no_headers,
+                                                        .timeout = apr_time_from_sec(5)},
+                                   1, &no_halt, pool),
+                     APR_SUCCESS);
+    return answer;
+}
+
 static const struct {
     const char *header;
     apr_time_t date; /* in seconds */
@@ -137,17 +154,8 @@ static const struct {
 
 START_TEST(reads_date)
 {
-    const char *texts[] = {apr_pstrcat(pool, GOOD, dates[_i].header, "\r\n", NULL), NULL};
-    cs_http_answer_t answer;
+    cs_http_answer_t answer = answer_with(dates[_i].header);
 
-    begin();
-    ck_assert_int_eq(cs_http_fetch(&answer, http,
-                                   &(cs_http_request_t){.method = CS_HTTP_GET,
-                                                        .url = serve(texts),
-                                                        .headers = no_headers,
-                                                        .timeout = apr_time_from_sec(5)},
-                                   1, &no_halt, pool),
-                     APR_SUCCESS);
     ck_assert_int_eq(answer.status, 200);
     ck_assert_int_eq(answer.date, apr_time_from_sec(dates[_i].date));
     cs_http_destroy(http);
@@ -167,17 +175,8 @@ static const struct {
 
 START_TEST(reads_retry_after)
 {
-    const char *texts[] = {apr_pstrcat(pool, GOOD, pauses[_i].header, "\r\n", NULL), NULL};
-    cs_http_answer_t answer;
+    cs_http_answer_t answer = answer_with(pauses[_i].header);
 
-    begin();
-    ck_assert_int_eq(cs_http_fetch(&answer, http,
-                                   &(cs_http_request_t){.method = CS_HTTP_GET,
-                                                        .url = serve(texts),
-                                                        .headers = no_headers,
-                                                        .timeout = apr_time_from_sec(5)},
-                                   1, &no_halt, pool),
-                     APR_SUCCESS);
     ck_assert_int_eq(answer.retry_after, apr_time_from_sec(pauses[_i].seconds));
     cs_http_destroy(http);
 }

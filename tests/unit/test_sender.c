@@ -338,21 +338,34 @@ static void *mend_the_disk(void *objects)
     return NULL;
 }
 
-START_TEST(draining_outlives_a_short_trouble)
+/* Two events wait for a sink whose folder cannot be made; `meanwhile` is at it, and may mend that. */
+static char *begin_in_trouble(pthread_t *thread, void *(*meanwhile)(void *))
 {
     char *objects;
-    pthread_t thread;
 
     declare("linger=10ms interval=10ms");
     objects = apr_pstrcat(pool, folder, "/objects", NULL);
     fclose(fopen(objects, "w"));
     open_queue();
     append(0, 2);
-    ck_assert_int_eq(pthread_create(&thread, NULL, mend_the_disk, objects), 0);
+    ck_assert_int_eq(pthread_create(thread, NULL, meanwhile, objects), 0);
+    return objects;
+}
+
+static void drain_beside(void *(*meanwhile)(void *))
+{
+    pthread_t thread;
+
+    begin_in_trouble(&thread, meanwhile);
     ck_assert_int_eq(drain(PATIENCE), APR_SUCCESS);
     pthread_join(thread, NULL);
     ck_assert_str_eq(delivered(), "{\"n\":0}\n{\"n\":1}\n");
     cs_queue_close(queue);
+}
+
+START_TEST(draining_outlives_a_short_trouble)
+{
+    drain_beside(mend_the_disk);
 }
 END_TEST
 
@@ -383,15 +396,9 @@ static void *take_the_lock(void *objects)
 
 START_TEST(draining_leaves_a_file_that_is_removed_to_those_who_move_what_is_in_it)
 {
-    char *objects;
     pthread_t thread;
+    char *objects = begin_in_trouble(&thread, take_the_lock);
 
-    declare("linger=10ms interval=10ms");
-    objects = apr_pstrcat(pool, folder, "/objects", NULL);
-    fclose(fopen(objects, "w"));
-    open_queue();
-    append(0, 2);
-    ck_assert_int_eq(pthread_create(&thread, NULL, take_the_lock, objects), 0);
     ck_assert_int_eq(drain(PATIENCE), APR_EBUSY);
     ck_assert_int_eq(access(objects, F_OK), -1); /* since then it would have been delivered */
     ck_assert_uint_eq(stats().waiting, 2);
@@ -409,19 +416,7 @@ static void *remove_and_mend(void *objects)
 
 START_TEST(draining_goes_on_where_nobody_moves_what_is_in_it)
 {
-    char *objects;
-    pthread_t thread;
-
-    declare("linger=10ms interval=10ms");
-    objects = apr_pstrcat(pool, folder, "/objects", NULL);
-    fclose(fopen(objects, "w"));
-    open_queue();
-    append(0, 2);
-    ck_assert_int_eq(pthread_create(&thread, NULL, remove_and_mend, objects), 0);
-    ck_assert_int_eq(drain(PATIENCE), APR_SUCCESS);
-    pthread_join(thread, NULL);
-    ck_assert_str_eq(delivered(), "{\"n\":0}\n{\"n\":1}\n");
-    cs_queue_close(queue);
+    drain_beside(remove_and_mend);
 }
 END_TEST
 
